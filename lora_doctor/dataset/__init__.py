@@ -1,0 +1,1 @@
+"""Datasets: images, captions, buckets, duplicates, pairs, masks become facts."""

@@ -1,0 +1,109 @@
+"""What follows from a plan: effective batch, scale, exposures, windows and shares. None where a part is not known."""
+
+from __future__ import annotations
+
+from lora_doctor.plan import Plan
+
+FREE = ("prodigy", "dadapt", "d-adapt", "dadaptation", "automagic")  # these find their own rate; lr is a factor of it
+FAMILIES = ("prodigy", "dadapt", "automagic", "adafactor", "lion", "came", "muon", "soap", "sgd", "radam", "adopt")
+
+
+def optimizer_family(name: str | None) -> str | None:
+    """`adamw`, `prodigy`, `dadapt`, `adafactor`, `lion`, `schedulefree`...: None where the name is not known."""
+    if not name:
+        return None
+    plain = name.lower().rpartition(".")[2].replace("_", "").replace("-", "")
+    if "schedulefree" in plain and "prodigy" not in plain:
+        return "schedulefree"
+    for family in FAMILIES:
+        if family in plain:
+            return family
+    return "adamw" if "adam" in plain else None
+
+
+def effective_batch(plan: Plan) -> int | None:
+    """Images per optimiser step: batch x accumulation x devices (one device where the config can't say)."""
+    batch, accumulation = plan.batch_size.value, plan.accumulation.value
+    if batch is None:
+        return None
+    return int(batch) * int(accumulation or 1) * int(plan.processes.value or 1)
+
+
+def samples_per_epoch(plan: Plan) -> float | None:
+    """Images shown per epoch, repeats and resolutions counted; None unless every folder could be listed."""
+    if not plan.datasets or any(data.listing is None or data.repeats.value is None for data in plan.datasets):
+        return None
+    return sum(
+        len(data.listing.images) * float(data.repeats.value) * max(1, len(data.resolution.value or [0]))
+        for data in plan.datasets
+        if data.listing is not None and data.repeats.value is not None
+    )
+
+
+def image_count(plan: Plan) -> int | None:
+    """Distinct images trained on, regularisation images aside; None unless every folder could be listed."""
+    if not plan.datasets or any(data.listing is None for data in plan.datasets):
+        return None
+    folders = {
+        data.listing.folder: len(data.listing.images)
+        for data in plan.datasets
+        if data.listing is not None and not data.regularisation.value
+    }
+    return sum(folders.values())
+
+
+def total_steps(plan: Plan) -> float | None:
+    """Optimiser steps of the run: the step limit, or what the epochs come to, whichever ends first."""
+    limits = [] if not plan.steps.value else [float(plan.steps.value)]
+    samples, batch = samples_per_epoch(plan), effective_batch(plan)
+    if plan.epochs.value and samples and batch:
+        limits.append(float(plan.epochs.value) * samples / batch)
+    elif plan.epochs.value and plan.epochs.written and not plan.steps.written:
+        return None  # the epochs decide, and their length is not known
+    return min(limits) if limits else None
+
+
+def exposures_per_image(plan: Plan) -> float | None:
+    """How often the run shows one image, on average: steps x effective batch / distinct images."""
+    steps, batch, images = total_steps(plan), effective_batch(plan), image_count(plan)
+    if not steps or not batch or not images:
+        return None
+    return steps * batch / images
+
+
+def normalised_learning_rate(plan: Plan) -> float | None:
+    """The rate that would do the same at alpha = rank: lr x sqrt(scale) for Adam-type optimisers.
+
+    Source: LyCORIS paper (arXiv:2309.14859) and spacepxl's sweep: with Adam, alpha acts as a factor of its root.
+    """
+    rate, scale = plan.learning_rate.value, plan.network.scale
+    if rate is None or not isinstance(rate, (int, float)) or optimizer_family(plan.optimizer.name.value) in FREE:
+        return None
+    return float(rate) * (scale if scale and scale > 0 else 1.0) ** 0.5
+
+
+def kept_window(plan: Plan) -> float | None:
+    """Share of the run that the checkpoints still on disk at its end reach back over; 1.0 where all are kept."""
+    steps, every, keep = total_steps(plan), plan.saving.every_steps.value, plan.saving.keep.value
+    if not steps or not every:
+        return None
+    if not keep:
+        return 1.0
+    return min(1.0, keep * every / steps)
+
+
+def warmup_share(plan: Plan) -> float | None:
+    """Share of the run spent warming up."""
+    steps, warmup = total_steps(plan), plan.optimizer.warmup_steps.value
+    if not steps or warmup is None or not isinstance(warmup, (int, float)):
+        return None
+    return min(1.0, float(warmup) / steps)
+
+
+def weight_decay_shrink(plan: Plan) -> float | None:
+    """Share of a weight that decoupled decay removes over the whole run: 1 - (1 - lr x decay)^steps."""
+    steps, rate, decay = total_steps(plan), plan.learning_rate.value, plan.optimizer.weight_decay.value
+    decoupled = optimizer_family(plan.optimizer.name.value) in ("adamw", "lion")
+    if not steps or not decoupled or not isinstance(rate, (int, float)) or not isinstance(decay, (int, float)):
+        return None
+    return 1.0 - max(0.0, 1.0 - float(rate) * float(decay)) ** steps

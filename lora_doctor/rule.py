@@ -1,0 +1,122 @@
+"""The rule decorator, and the shelf of rules: one file each, discovered, never registered."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lora_doctor.finding import Finding as Finding
+from lora_doctor.finding import Fix as Fix
+from lora_doctor.finding import Place as Place
+from lora_doctor.finding import Related as Related
+
+LEVELS = ("error", "warning", "note")
+EVIDENCE = ("reproduced", "source", "documented", "reported", "contested")
+Check = Callable[[Any], Iterable[Finding]]
+
+# A folder of rules that is named after a trainer or a model family speaks of that trainer or family only.
+TRAINERS = {
+    "lora_doctor": "lora-doctor",
+    "diffusion_pipe": "diffusion-pipe",
+    "ai_toolkit": "ai-toolkit",
+    "simpletuner": "SimpleTuner",
+    "kohya": "sd-scripts",
+    "kohya_gui": "kohya_ss",
+    "musubi": "musubi-tuner",
+    "onetrainer": "OneTrainer",
+    "diffusers": "diffusers",
+}
+FAMILIES = {"klein": "flux2-klein", "sana": "sana", "sdxl": "sdxl", "flux1": "flux1"}
+
+
+class Rule(NamedTuple):
+    """A rule as the decorator found it. `topic` is its folder, `id` its file's name in kebab case."""
+
+    id: str
+    topic: str
+    level: str
+    evidence: str
+    check: Check
+    fact: str  # the record it looks at: Plan, Dataset...
+    trainers: tuple[str, ...]
+    families: tuple[str, ...]
+    since: str
+    until: str
+    aliases: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The docstring's first line."""
+        return (self.check.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
+
+def rule(
+    *,
+    level: str,
+    evidence: str,
+    trainer: str | tuple[str, ...] = (),
+    family: str | tuple[str, ...] = (),
+    since: str = "",
+    until: str = "",
+    aliases: tuple[str, ...] = (),
+) -> Callable[[Check], Rule]:
+    """Make a rule of a function that takes one record of facts and yields findings.
+
+    `level` is error (a verified contradiction: it crashes, is ignored or wastes the run), warning (documented risk) or
+    note (advice); `evidence` says why to believe it. `since` and `until` are versions of the trainer.
+    """
+    assert level in LEVELS, level
+    assert evidence in EVIDENCE, evidence
+    assert evidence != "contested" or level != "error", "a contested claim is at most a warning"
+
+    def decorate(check: Check) -> Rule:
+        *_, topic, stem = check.__module__.split(".")
+        fact = next(getattr(kind, "__name__", str(kind)) for name, kind in check.__annotations__.items() if name != "return")
+        trainers = (trainer,) if isinstance(trainer, str) else trainer
+        families = (family,) if isinstance(family, str) else family
+        trainers = trainers or ((TRAINERS[topic],) if topic in TRAINERS else ())
+        families = families or ((FAMILIES[topic],) if topic in FAMILIES else ())
+        return Rule(
+            stem.replace("_", "-"), topic, level, evidence, check, fact, trainers, families, since, until, aliases
+        )
+
+    return decorate
+
+
+@cache
+def topics() -> dict[str, tuple[str, ...]]:
+    """Folders of rules and the modules in each."""
+    shelf = Path(os.fspath(importlib.import_module("lora_doctor.rules").__path__[0]))
+    found = {}
+    for folder in sorted(entry.name for entry in os.scandir(shelf) if entry.is_dir()):
+        names = sorted(name[:-3] for name in os.listdir(shelf / folder) if name.endswith(".py"))
+        found[folder] = tuple(name for name in names if name != "__init__")
+    return {folder: names for folder, names in found.items() if names}
+
+
+@cache
+def load_topic(topic: str) -> tuple[Rule, ...]:
+    """The rules in one folder."""
+    modules = (importlib.import_module(f"lora_doctor.rules.{topic}.{name}") for name in topics()[topic])
+    return tuple(module.check for module in modules)
+
+
+def all_rules() -> list[Rule]:
+    """Every rule, sorted by topic and name."""
+    return [rule for topic in topics() for rule in load_topic(topic)]
+
+
+def rules_for(trainers: Iterable[str], families: Iterable[str | None], fact: str = "Plan") -> list[Rule]:
+    """The rules that can speak of these trainers and families; other trainers' folders are not even imported."""
+    trainers, families = set(trainers), set(families)
+    shelves = [
+        topic
+        for topic in topics()
+        if (topic not in TRAINERS or TRAINERS[topic] in trainers)
+        and (topic not in FAMILIES or FAMILIES[topic] in families)
+    ]
+    return [rule for topic in shelves for rule in load_topic(topic) if rule.fact == fact]

@@ -1,0 +1,180 @@
+"""A trainer's settings: each value with where it came from, and the table of keys the trainer reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from lora_doctor.finding import Finding, Fix, Place, Related
+from lora_doctor.source.document import Document
+from lora_doctor.source.edit import Edit
+
+T = TypeVar("T")
+U = TypeVar("U")
+_INDEX = re.compile(r"(?<=\.)\d+(?=\.|$)|^\d+(?=\.|$)")
+KEYS = Path(__file__).parent / "dialects" / "keys"
+
+
+class Setting(NamedTuple, Generic[T]):
+    """One value with its provenance.
+
+    `origin` is `written` (it stands at `place`), `default` (the trainer's default; `place` is the table it would stand
+    in) or `unknown` (the trainer has no such setting, or its value can't be read here; `value` is then None).
+    `rewrite` and `erase` make the edit that writes another value or removes the key, None where that is not possible.
+    """
+
+    value: T | None = None
+    origin: str = "unknown"
+    key: str = ""
+    place: Place | None = None
+    rewrite: Callable[[Any], Edit | None] | None = None
+    erase: Callable[[], Edit | None] | None = None
+
+    @property
+    def written(self) -> bool:
+        """Whether the user wrote it."""
+        return self.origin == "written"
+
+    def map(self, convert: Callable[[T], U | None]) -> Setting[U]:
+        """The same setting in another unit or type; a value that can't be converted becomes unknown."""
+        value = None if self.value is None else convert(self.value)
+        return Setting(value, self.origin if value is not None else "unknown", self.key, self.place, self.rewrite, self.erase)
+
+    def finding(
+        self, message: str, action: str = "", fix: Fix | None = None, related: tuple[Related, ...] = ()
+    ) -> Finding:
+        """A finding at this setting (at the table it belongs in, when it is not written)."""
+        assert self.place is not None, f"a finding needs a place: {message}"
+        return Finding(self.place, message, action, self.key, self.value if self.written else None, fix, related)
+
+    def write(self, value: Any, *, safe: bool = True) -> Fix | None:
+        """The fix that writes `value` here."""
+        edit = self.rewrite(value) if self.rewrite else None
+        if edit is None or self.place is None:
+            return None
+        return Fix(f"set `{self.key}` to {_shown(value)}", self.place.document, (edit,), safe)
+
+    def remove(self, *, safe: bool = True) -> Fix | None:
+        """The fix that removes the key."""
+        edit = self.erase() if self.erase and self.written else None
+        if edit is None or self.place is None:
+            return None
+        return Fix(f"remove `{self.key}`", self.place.document, (edit,), safe)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else f"{value:g}"
+
+
+class Key(NamedTuple):
+    """One key a trainer reads: its type (`int|float`, `list[str]`, `table`...), default, and the values it accepts."""
+
+    type: str
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    required: bool = False
+
+
+class KeyTable(NamedTuple):
+    """Every key of one file kind of one trainer, with the version it was extracted from."""
+
+    trainer: str
+    version: str
+    source: str
+    name: str
+    keys: dict[str, Key]
+
+    def find(self, key: str) -> Key | None:
+        """The key's entry; list positions match `*`, and `optimizer.**` admits whatever stands below `optimizer`."""
+        pattern = _INDEX.sub("*", key)
+        found = self.keys.get(pattern)
+        while found is None and "." in pattern:
+            pattern = pattern.rpartition(".")[0]
+            found = self.keys.get(f"{pattern}.**")
+        return found or self.keys.get("**")
+
+    def inside(self, key: str) -> bool:
+        """Whether known keys stand below `key`."""
+        pattern = _INDEX.sub("*", key) + "."
+        return any(known.startswith(pattern) for known in self.keys)
+
+
+@cache
+def _file(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((KEYS / f"{name}.json").read_bytes())
+    return content
+
+
+@cache
+def key_table(file: str, table: str) -> KeyTable:
+    """Load one table from `dialects/keys/<file>.json`; its rows are `[type, default, choices, "required"]`."""
+    content = _file(file)
+    keys = {name: Key(row[0], *row[1:2], tuple(row[2] or ()) if len(row) > 2 else (), len(row) > 3)
+            for name, row in content["tables"][table].items()}
+    return KeyTable(content["trainer"], content["version"], content["source"], table, keys)
+
+
+def key_tables(file: str) -> list[str]:
+    """The names of the tables in one file."""
+    return list(_file(file)["tables"])
+
+
+class Config:
+    """The settings of one file (or one command) under the trainer's own key names.
+
+    Keys are dotted and relative to what the trainer calls the root: `train.lr`, `optimizer.type`, `learning_rate`,
+    `datasets.0.folder_path`.
+    """
+
+    def __init__(self, document: Document, table: KeyTable, prefix: str = "") -> None:
+        self.document = document
+        self.table = table
+        self.settings: dict[str, Setting[Any]] = {}
+        self.prefix = prefix  # `--` for flags: how a key is shown
+        self.anchor = Place(document, document.start())
+        self.insert: Callable[[str, Any], Edit | None] | None = None
+
+    def get(self, key: str, default: Any = ...) -> Setting[Any]:
+        """The setting: written, else the trainer's default, else unknown; always with a place.
+
+        `default` overrules the table's where it depends on something else.
+        """
+        found = self.settings.get(key)
+        if found is not None:
+            return found
+        known = self.table.find(key)
+        if default is ...:
+            default = known.default if known else None
+        origin = "unknown" if default is None else "default"
+        return Setting(default, origin, self.prefix + key, self._home(key), self._inserter(key))
+
+    def _home(self, key: str) -> Place:
+        """The nearest table that exists above a missing key."""
+        while "." in key:
+            key = key.rpartition(".")[0]
+            found = self.settings.get(key)
+            if found is not None and found.place is not None:
+                return found.place
+        return self.anchor
+
+    def _inserter(self, key: str) -> Callable[[Any], Edit | None] | None:
+        insert = self.insert
+        return (lambda value: insert(key, value)) if insert else None
+
+    def has(self, key: str) -> bool:
+        """Whether the key is written."""
+        return key in self.settings
+
+    def items(self, key: str) -> list[str]:
+        """Keys of the elements of a written list or table: `datasets.0`, `datasets.1`..."""
+        depth = key.count(".") + 1 if key else 0
+        start = f"{key}." if key else ""
+        return [name for name in self.settings if name.startswith(start) and name.count(".") == depth]
+
+    def written(self) -> Iterator[tuple[str, Setting[Any]]]:
+        """Every written setting, tables included, in the order of the file."""
+        yield from self.settings.items()

@@ -1,0 +1,1 @@
+"""Text with positions: TOML, YAML, JSON, dotenv and shell become a `Document`. Knows no trainer."""

@@ -1,0 +1,117 @@
+"""TOML: tomllib says what the values are, tree-sitter where they stand."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from lora_doctor.source.document import Comment, Document, Entry, KeyPath, SourceError, Span
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+BOM = b"\xef\xbb\xbf"
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_toml
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_toml.language()))
+
+
+def parse_toml(name: str, text: bytes) -> Document:
+    """Read TOML 1.0 into a document; a byte order mark is skipped (a rule tells what it does to the trainer)."""
+    document = Document(name, text, "toml")
+    plain = text.replace(BOM, b"   ", 1) if text.startswith(BOM) else text
+    document.data = _load(plain)
+    root = _parser().parse(plain).root_node
+    document.entries[()] = Entry(document.data, Span(0, len(text)))
+    _tables(document, root)
+    _comments(document, root)
+    return document
+
+
+def _load(text: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.decode("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at ")
+        numbers = [int(word) for word in place.replace(",", " ").replace(")", " ").split() if word.isdigit()]
+        line, column = (numbers + [text.count(b"\n") + 1, 1])[:2] if len(numbers) != 1 else (numbers[0], 1)
+        raise SourceError(f"not valid TOML: {message[:1].lower()}{message[1:]}", line, column) from None
+    except RecursionError:
+        raise SourceError("not readable TOML: nested too deeply") from None
+
+
+def _tables(document: Document, root: Node) -> None:
+    _pairs(document, root, ())
+    counts: dict[KeyPath, int] = {}
+    for table in root.named_children:
+        if table.type not in ("table", "table_array_element"):
+            continue
+        head = next(child for child in table.named_children if child.type != "comment")
+        path = _table_path(_keys(head), table.type == "table_array_element", counts)
+        document.entries[path] = Entry(_lookup(document.data, path), _span(head), _span(head))
+        _pairs(document, table, path)
+
+
+def _table_path(keys: list[str], is_array: bool, counts: dict[KeyPath, int]) -> KeyPath:
+    """`[[a]]` appends an element; `[a.b]` below it belongs to the newest element of `a`."""
+    path: KeyPath = ()
+    for i, key in enumerate(keys):
+        path = (*path, key)
+        if is_array and i == len(keys) - 1:
+            counts[path] = counts.get(path, -1) + 1
+        if path in counts:
+            path = (*path, counts[path])
+    return path
+
+
+def _pairs(document: Document, table: Node, path: KeyPath) -> None:
+    for pair in table.named_children:
+        if pair.type != "pair":
+            continue
+        parts = [child for child in pair.named_children if child.type != "comment"]
+        if len(parts) == 2:
+            _value(document, parts[1], (*path, *_keys(parts[0])), _span(parts[0]))
+
+
+def _value(document: Document, node: Node, path: KeyPath, key: Span | None) -> None:
+    document.entries[path] = Entry(_lookup(document.data, path), _span(node), key)
+    if node.type == "inline_table":
+        _pairs(document, node, path)
+    elif node.type == "array":
+        items = [child for child in node.named_children if child.type != "comment"]
+        for i, item in enumerate(items):
+            _value(document, item, (*path, i), None)
+
+
+def _lookup(data: Any, path: KeyPath) -> Any:
+    for key in path:
+        data = data[key]
+    return data
+
+
+def _keys(node: Node) -> list[str]:
+    if node.type == "dotted_key":
+        return [key for child in node.named_children for key in _keys(child)]
+    text = node.text or b""
+    return [text.decode()] if node.type == "bare_key" else list(tomllib.loads(text.decode() + "=0"))
+
+
+def _comments(document: Document, root: Node) -> None:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.type == "comment":
+            document.comments.append(Comment((node.text or b"").decode("utf-8", "replace"), _span(node)))
+        elif node.named_child_count:
+            stack.extend(node.named_children)
+    document.comments.sort(key=lambda comment: comment.span)
+
+
+def _span(node: Node) -> Span:
+    return Span(node.start_byte, node.end_byte)

@@ -1,0 +1,73 @@
+"""Every fence of every rule: `flagged` fires exactly this rule, `clean` does not, a fix silences what it claims to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lora_doctor.examples import Example, examples, lay_out
+from lora_doctor.lint import Found, lint_file
+from lora_doctor.rule import Rule, all_rules
+from lora_doctor.source.edit import apply, changed_keys
+
+RULES = {rule.id: rule for rule in all_rules()}
+CASES = [(rule, i, example) for rule in RULES.values() for i, example in enumerate(examples(rule))]
+
+
+def _found(path: Path, rule: Rule, example: Example) -> list[Found]:
+    result = lint_file(path)
+    assert not result.problems, result.problems
+    assert result.files, f"not recognised as {example.trainer}"
+    assert result.files[0].trainer == example.trainer
+    return [found for found in result.found if found.rule.id == rule.id]
+
+
+@pytest.mark.parametrize("rule, number, example", CASES, ids=[f"{r.id}-{i}" for r, i, _ in CASES])
+def test_example(
+    rule: Rule, number: int, example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = lay_out(example, tmp_path)
+    found = _found(Path(path.name) if path.parent == tmp_path else path.relative_to(tmp_path), rule, example)
+    assert bool(found) == example.flagged, [f.finding.sentence for f in found]
+    for each in found:
+        _check_sentence(each)
+        _check_fix(each, rule, example, tmp_path)
+
+
+def _check_sentence(found: Found) -> None:
+    sentence = found.finding.sentence
+    assert not sentence.endswith("."), sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 400, sentence
+
+
+def _check_fix(found: Found, rule: Rule, example: Example, folder: Path) -> None:
+    """An offered fix parses, changes at most the keys it names, and silences its own finding."""
+    fix = found.finding.fix
+    if fix is None:
+        return
+    before = fix.document
+    after = apply(before.text, list(fix.edits))
+    changed = changed_keys(before, after)
+    assert changed, "the fix changes nothing"
+    assert len(changed) <= 2 * len(fix.edits) or before.syntax == "shell", changed
+    (folder / before.name).write_bytes(after)
+    again = _found(Path(example.name), rule, example)
+    assert found.finding.key not in [f.finding.key for f in again if f.finding.place.span == found.finding.place.span]
+    (folder / before.name).write_bytes(before.text)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_documented(rule: Rule) -> None:
+    doc = rule.check.__doc__ or ""
+    for heading in ("Why: ", "Instead: ", "Sources: "):
+        assert heading in doc, f"{rule.id}: no {heading}"
+    kinds = {example.flagged for example in examples(rule)}
+    assert kinds == {True, False}, f"{rule.id} needs an example that fires and one that does not"
+    assert len(rule.title) < 90
+
+
+def test_ids_are_unique() -> None:
+    assert len(RULES) == len(all_rules())
