@@ -46,6 +46,8 @@ class Finding(NamedTuple):
     value: Any = None
     fix: Fix | None = None
     related: tuple[Related, ...] = ()
+    level: str | None = None  # where a project asked for more strictness than the rule has by itself
+    private: bool = False  # a secret: reporters show neither the value nor its source text
 
     @property
     def sentence(self) -> str:

@@ -176,6 +176,7 @@ class Plan(NamedTuple):
     seed: Setting[int] = Setting()
     trigger: Setting[str] = Setting()
     purpose: Setting[str] = Setting()  # subject, style, domain; only lora-doctor's own config says
+    recipe: Setting[str] = Setting()  # a published recipe: from lora-doctor's own config or the project's settings
     train_text_encoder: Setting[bool] = Setting()
     cache_latents: Setting[bool] = Setting()
     cache_text: Setting[bool] = Setting()

@@ -1,5 +1,245 @@
-# placeholder until the real module is written here: overwrite this file
-TRAINER = "none"
-CONCEPTS: dict[str, str] = {}
-def recognise(document): return None
-def read(document, kind, reader): return ()
+"""lora-doctor's own TOML: what `lora-doctor train` takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lora_doctor.dialects.native_fields import native_table
+from lora_doctor.dialects.reader import Reader
+from lora_doctor.dialects.structured import structured_config
+from lora_doctor.models.identify import ModelIdentity
+from lora_doctor.plan import (
+    UNKNOWN,
+    Dataset,
+    Network,
+    Optimizer,
+    Plan,
+    Precision,
+    Saving,
+    Timesteps,
+    Validation,
+)
+from lora_doctor.setting import Config, Setting
+from lora_doctor.source.document import Document
+
+TRAINER = "lora-doctor"
+CONCEPTS = {
+    "network.kind": "adapter.kind",
+    "network.rank": "adapter.rank",
+    "network.alpha": "adapter.alpha",
+    "network.dropout": "adapter.dropout",
+    "network.targets": "adapter.targets",
+    "network.weights": "adapter.start_from",
+    "network.dtype": "precision.adapter",
+    "optimizer.name": "optimizer.name",
+    "optimizer.learning_rate": "optimizer.learning_rate",
+    "optimizer.text_encoder_learning_rate": "optimizer.text_encoder_learning_rate",
+    "optimizer.weight_decay": "optimizer.weight_decay",
+    "optimizer.scheduler": "schedule.name",
+    "optimizer.warmup_steps": "schedule.warmup_steps",
+    "optimizer.gradient_clip": "optimizer.gradient_clip",
+    "optimizer.ema": "optimizer.ema",
+    "precision.compute": "precision.compute",
+    "precision.base": "precision.base",
+    "precision.save": "precision.save",
+    "precision.gradient_checkpointing": "memory.gradient_checkpointing",
+    "precision.blocks_to_swap": "memory.blocks_to_swap",
+    "timesteps.sampling": "timesteps.sampling",
+    "timesteps.shift": "timesteps.shift",
+    "timesteps.min_snr_gamma": "timesteps.min_snr_gamma",
+    "timesteps.zero_terminal_snr": "timesteps.zero_terminal_snr",
+    "timesteps.prediction": "timesteps.prediction",
+    "validation.prompts": "validation.prompts",
+    "validation.every_steps": "validation.every_steps",
+    "validation.guidance": "validation.guidance",
+    "validation.sampler_steps": "validation.sampler_steps",
+    "validation.seed": "validation.seed",
+    "saving.folder": "output",
+    "saving.every_steps": "saving.every_steps",
+    "saving.keep": "saving.keep",
+    "saving.resume": "saving.resume",
+    "steps": "training.steps",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "accumulation": "training.accumulation",
+    "seed": "training.seed",
+    "trigger": "captions.trigger",
+    "train_text_encoder": "adapter.text_encoder",
+    "cache_latents": "memory.cache_latents",
+    "cache_text": "memory.cache_text",
+    "model": "model.path",
+    "text_encoder": "model.text_encoder",
+    "vae": "model.vae",
+    "dataset.folder": "data.*.folder",
+    "dataset.repeats": "data.*.repeats",
+    "dataset.resolution": "buckets.resolution",
+    "dataset.buckets": "buckets.aspect_ratios",
+    "dataset.masks": "data.*.masks",
+    "dataset.control": "data.*.control",
+    "dataset.caption_extension": "data.*.caption_extension",
+    "dataset.caption_dropout": "captions.dropout",
+    "dataset.shuffle_tags": "captions.shuffle_tags",
+    "dataset.keep_tokens": "captions.keep_tags",
+}
+FAMILIES = {
+    "flux2-klein-4b": ("flux2-klein", "4B"),
+    "flux2-klein-9b": ("flux2-klein", "9B"),
+    "sana": ("sana", None),
+    "sdxl": ("sdxl", None),
+}
+
+TABLES = ("captions", "buckets", "training", "schedule", "precision", "memory", "timesteps", "validation", "saving", "stop")
+
+
+def recognise(document: Document) -> str | None:
+    """`[model]` with `path` and one of our own tables; no other trainer's TOML looks so."""
+    data = document.data
+    model = data.get("model")
+    ours = isinstance(model, dict) and "path" in model and "type" not in model
+    folders = data.get("data")
+    listed = isinstance(folders, list) and any(isinstance(item, dict) and "folder" in item for item in folders)
+    tables = sum(isinstance(data.get(name), dict) for name in TABLES)
+    return "training" if ours or listed or tables >= 3 else None
+
+
+def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
+    """One plan; nothing is hidden in this format."""
+    config = structured_config(document, native_table())
+    get = config.get
+    family, size = FAMILIES.get(get("model.family").value or "", (None, None))
+    declared = ModelIdentity(role="pipeline", family=family, size=size) if family else UNKNOWN
+    resolution = get("buckets.resolution")
+    return (
+        Plan(
+            TRAINER,
+            kind,
+            config,
+            model=reader.component(get("model.path"), document, declared),
+            text_encoder=reader.component(get("model.text_encoder"), document),
+            vae=reader.component(get("model.vae"), document),
+            network=_network(config),
+            optimizer=_optimizer(config),
+            precision=_precision(config),
+            timesteps=_timesteps(config),
+            validation=_validation(config),
+            saving=_saving(config),
+            steps=get("training.steps"),
+            epochs=get("training.epochs"),
+            batch_size=get("training.batch_size"),
+            accumulation=get("training.accumulation"),
+            seed=get("training.seed"),
+            trigger=get("captions.trigger"),
+            purpose=get("purpose"),
+            recipe=get("recipe"),
+            train_text_encoder=get("adapter.text_encoder"),
+            cache_latents=get("memory.cache_latents"),
+            cache_text=get("memory.cache_text"),
+            datasets=tuple(_dataset(config, entry, resolution, reader) for entry in config.items("data")),
+        ),
+    )
+
+
+def _network(config: Config) -> Network:
+    rank = config.get("adapter.rank")
+    alpha = config.get("adapter.alpha", rank.value)
+    scale = None
+    if isinstance(rank.value, int) and isinstance(alpha.value, (int, float)) and rank.value > 0:
+        root = 0.5 if config.get("adapter.rslora").value is True else 1.0
+        scale = alpha.value / rank.value**root
+    return Network(
+        kind=config.get("adapter.kind"),
+        rank=rank,
+        alpha=alpha,
+        scale=scale,
+        dropout=config.get("adapter.dropout"),
+        targets=config.get("adapter.targets"),
+        target_style="peft",
+        weights=config.get("adapter.start_from"),
+        dtype=config.get("precision.adapter"),
+    )
+
+
+def _optimizer(config: Config) -> Optimizer:
+    return Optimizer(
+        name=config.get("optimizer.name"),
+        learning_rate=config.get("optimizer.learning_rate"),
+        text_encoder_learning_rate=config.get("optimizer.text_encoder_learning_rate"),
+        weight_decay=config.get("optimizer.weight_decay"),
+        scheduler=config.get("schedule.name"),
+        warmup_steps=config.get("schedule.warmup_steps"),
+        gradient_clip=config.get("optimizer.gradient_clip"),
+        ema=config.get("optimizer.ema"),
+    )
+
+
+def _precision(config: Config) -> Precision:
+    return Precision(
+        compute=config.get("precision.compute"),
+        base=config.get("precision.base"),
+        text_encoder=config.get("precision.text_encoder"),
+        save=config.get("precision.save"),
+        gradient_checkpointing=config.get("memory.gradient_checkpointing"),
+        blocks_to_swap=config.get("memory.blocks_to_swap"),
+    )
+
+
+def _timesteps(config: Config) -> Timesteps:
+    return Timesteps(
+        sampling=config.get("timesteps.sampling"),
+        shift=config.get("timesteps.shift").map(lambda v: float(v) if isinstance(v, (int, float)) else None),
+        prediction=config.get("timesteps.prediction"),
+        zero_terminal_snr=config.get("timesteps.zero_terminal_snr"),
+        min_snr_gamma=config.get("timesteps.min_snr_gamma"),
+    )
+
+
+def _validation(config: Config) -> Validation:
+    return Validation(
+        prompts=config.get("validation.prompts"),
+        every_steps=config.get("validation.every_steps"),
+        guidance=config.get("validation.guidance"),
+        sampler_steps=config.get("validation.sampler_steps"),
+        size=config.get("validation.size"),
+        seed=config.get("validation.seed"),
+        walk_seed=Setting(False, "default"),
+        held_out=config.get("validation.held_out"),
+    )
+
+
+def _saving(config: Config) -> Saving:
+    return Saving(
+        folder=config.get("output"),
+        every_steps=config.get("saving.every_steps"),
+        keep=config.get("saving.keep"),
+        resumable=Setting(True, "default"),
+        resume=config.get("saving.resume"),
+    )
+
+
+def _dataset(config: Config, entry: str, resolution: Setting[Any], reader: Reader) -> Dataset:
+    own = config.get(f"{entry}.resolution")
+    folder = config.get(f"{entry}.folder")
+    return Dataset(
+        config,
+        entry,
+        folder=folder,
+        control=config.get(f"{entry}.control").map(lambda v: v[0] if isinstance(v, list) and v else v),
+        masks=config.get(f"{entry}.masks"),
+        repeats=config.get(f"{entry}.repeats"),
+        resolution=(own if own.written else resolution).map(_edges),
+        buckets=config.get("buckets.aspect_ratios"),
+        batch_size=config.get("training.batch_size"),
+        caption_source=config.get(f"{entry}.captions"),
+        caption_extension=config.get(f"{entry}.caption_extension"),
+        caption_dropout=config.get("captions.dropout"),
+        shuffle_tags=config.get("captions.shuffle_tags"),
+        keep_tokens=config.get("captions.keep_tags"),
+        trigger=config.get("captions.trigger"),
+        regularisation=config.get(f"{entry}.regularisation"),
+        listing=reader.listing(folder, config.document, recursive=True),
+    )
+
+
+def _edges(value: Any) -> list[int] | None:
+    values = value if isinstance(value, list) else [value]
+    return values if all(isinstance(edge, int) for edge in values) else None
