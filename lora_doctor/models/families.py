@@ -101,12 +101,12 @@ _KLEIN_RATES = Band(
 _KLEIN_RANKS = Band(
     (8, 64),
     (None, None),
-    "BFL's workshop 8 to 64, ai-toolkit and Civitai 32, SimpleTuner 16; SimpleTuner's FLUX notes advise against 64-128",
+    "BFL's workshop 8-64, ai-toolkit and Civitai 32, SimpleTuner 16, whose FLUX notes advise against 64-128",
 )
 _KLEIN_EXPOSURES = Band(
     (30, 120),
     (10, 250),
-    "RunComfy's Klein guide 50-90 views per image, 90-120 for strong likeness; BFL's workshop 500-1200 steps at batch 1",
+    "RunComfy's Klein guide 50-90 views per image, 90-120 for likeness; BFL's workshop 500-1200 steps at batch 1",
 )
 _DEV2_RATES = Band(
     (5e-5, 1e-4), (5e-6, 1e-3), "SimpleTuner FLUX2.md: 1e-4, 5e-5 if unstable; warned a factor of ten outside"
@@ -114,7 +114,7 @@ _DEV2_RATES = Band(
 _FLUX1_RATES = Band(
     (5e-5, 4e-4),
     (1e-5, 1e-3),
-    "ai-toolkit and sd-scripts 1e-4, OneTrainer 3e-4, Replicate 4e-4; SimpleTuner FLUX.md: 1e-3 roasts, 1e-5 does nothing",
+    "ai-toolkit and sd-scripts 1e-4, OneTrainer 3e-4, Replicate 4e-4; SimpleTuner FLUX.md warns of 1e-3 and of 1e-5",
 )
 _FLUX1_RANKS = Band(
     (1, 64), (None, None), "SimpleTuner FLUX.md starts at 1-4 and doubts 64-128; ai-toolkit and sd-scripts use 16"
@@ -204,7 +204,7 @@ FAMILIES = {
     )
 }  # fmt: skip
 
-_MODEL_IDS = {
+_MODEL_IDS: dict[tuple[str, str | None, str | None], str] = {
     ("flux1", None, "schnell"): "flux1-schnell",
     ("sdxl", None, "refiner"): "sdxl-refiner",
     ("sana", "1.6B", "1.5"): "sana1.5-1.6b",

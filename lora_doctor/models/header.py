@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,12 +76,19 @@ def read_header(path: Path | str) -> Header:
         if where.name.endswith(".index.json"):
             return _shards(where)
         return _file(where)
+    except HeaderError:
+        raise
     except OSError as problem:
         raise HeaderError(f"{where.name} cannot be read: {problem.strerror or problem}") from problem
+    except ValueError as problem:  # a null byte in the path
+        raise HeaderError(f"{where.name!r} cannot be read: {problem}") from problem
 
 
 def _file(path: Path) -> Header:
-    size = os.stat(path).st_size
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise HeaderError(f"{path.name} is not a regular file")
+    size = status.st_size
     with path.open("rb") as file:
         start = file.read(8)
         _refuse_disguise(path, start)
@@ -116,9 +124,7 @@ def _parse(name: str, raw: bytes, data_bytes: int) -> tuple[dict[str, TensorInfo
     tensors = {key: _tensor(name, key, entry) for key, entry in entries.items()}
     end = max((t.offsets[1] for t in tensors.values()), default=0)
     if end > data_bytes:
-        raise HeaderError(
-            f"{name} is truncated: its header promises {end} bytes of weights, the file has {data_bytes}"
-        )
+        raise HeaderError(f"{name} is truncated: its header promises {end} bytes of weights, the file has {data_bytes}")
     return tensors, metadata
 
 
@@ -137,7 +143,8 @@ def _tensor(name: str, key: str, entry: Any) -> TensorInfo:
     try:
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         begin, end = offsets
-        sane = isinstance(dtype, str) and isinstance(shape, list) and all(_is_count(n) for n in (*shape, begin, end))
+        sane = isinstance(dtype, str) and isinstance(shape, list) and len(shape) <= 64
+        sane = sane and all(_is_count(n) for n in (*shape, begin, end))
     except (TypeError, KeyError, ValueError):
         sane = False
     if not sane or end < begin:

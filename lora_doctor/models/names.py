@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from . import families
 from . import vocabulary as words
 
 
@@ -60,7 +59,9 @@ def identify_name(text: str) -> ModelName:
 
 
 def _split(text: str) -> _Text:
-    cleaned = re.sub(r"^(?:https?|hf)://(?:huggingface\.co/|hf\.co/|modelscope\.cn/models/)?", "", text.strip("\"' \t\r\n"))
+    cleaned = re.sub(
+        r"^(?:https?|hf)://(?:huggingface\.co/|hf\.co/|modelscope\.cn/models/)?", "", text.strip("\"' \t\r\n")
+    )
     web = re.sub(r"/(?:resolve|blob|tree)/[^/]+", "", cleaned)
     parts = tuple(_cached(p) for p in re.split(r"[\\/]+", web) if p not in ("", ".", "~"))
     leaf = re.sub(r"\.index\.json$", "", parts[-1]) if parts else ""
@@ -126,8 +127,9 @@ def _size(family: str | None, norm: str) -> str | None:
 
 def _variant(family: str | None, norm: str, complete: bool) -> str | None:
     found = _first(words.VARIANTS.get(family or "", ()), norm)
-    if found is None and family == "flux2-klein" and complete and _size(family, norm):
-        # BFL names the distilled weights plainly and marks the base; a fine-tune's name says neither.
+    if found is None and family == "flux2-klein" and complete and "flux" in norm and _size(family, norm):
+        # Black Forest Labs names the distilled weights plainly and marks the base. A fine-tune's name says neither,
+        # and a bare "klein-9b" is the distilled model to musubi-tuner and the base to SimpleTuner.
         return "distilled"
     return None if found == "?" else found
 
@@ -140,9 +142,11 @@ def _leftover(norm: str, matched: str) -> str:
 
 def _with_role(found: ModelName, name: _Text, part: str) -> ModelName:
     """Fill the role from the folder, the extension or the kind of name."""
+    folder = name.parts[-2].lower() if len(name.parts) > 1 else ""
+    if found.role == "vae" and found.vae is None and name.extension:
+        return found._replace(vae=_first(words.VAES, normalised(folder)))
     if found.role in ("vae", "text_encoder", "lora"):
         return found
-    folder = name.parts[-2].lower() if len(name.parts) > 1 else ""
     if name.extension and folder in words.FOLDER_ROLES:
         return found._replace(role=words.FOLDER_ROLES[folder])
     if re.search(words.NOT_A_MODEL, normalised(part)) or not found.family:
@@ -166,7 +170,7 @@ def _hub_role(found: ModelName, org: str, norm: str) -> str:
         return "pipeline"
     if org == "comfy-org" or re.search(r"-comfyui-", norm):
         return "unknown"
-    if found.precision in ("gguf", "fp8", "fp8_scaled", "nvfp4"):
+    if found.precision in ("gguf", "fp8", "fp8_scaled", "nvfp4", "int4"):
         return "transformer"
     if found.family == "sana":
         return "transformer" if org == "efficient-large-model" else "unknown"
@@ -175,6 +179,8 @@ def _hub_role(found: ModelName, org: str, norm: str) -> str:
 
 def _component(found: ModelName, name: _Text, passed: list[str]) -> ModelName:
     """A part of a named model's folder: `FLUX.2-klein-4B/text_encoder/model.safetensors`."""
+    from . import families  # only paths into a pipeline need the facts; names are read at every start
+
     if found.role != "unknown":
         return found
     role = next((words.COMPONENT_ROLES[p] for p in passed if p in words.COMPONENT_ROLES), None)

@@ -103,13 +103,15 @@ FAMILIES: Table = (
     (r"-sana-?video-", "sana-video"),
     (r"-flux-?2-?klein-?(base-?)?((4|9)b-?)?(?=-)|-klein-?(base-?)?(4|9)b(?=-)", "flux2-klein"),
     (r"-flux-?2-?dev(?=-)", "flux2-dev"),
-    (r"-flux-?1-?(dev|schnell|kontext|krea|fill|canny|depth|redux|lite)\w*(?=-)|-flux-?(dev|schnell|kontext|krea|fill)(?=-)", "flux1"),
+    (r"-flux-?1-?(dev|schnell|kontext|krea|fill|canny|depth|redux|lite)\w*(?=-)", "flux1"),
+    (r"-flux-?(dev|schnell|kontext|krea|fill)(?=-)", "flux1"),
     (r"-(open)?flux1(?=-)|-flux1[a-z]|-schnell(?=-)", "flux1"),
     (r"-sana(?=-).*?-(600m|0-6b|1600m|1-6b|4800m|4-8b|sprint)(?=-)|-sana-?1-5(?=-)", "sana"),
     (_SDXL_TUNES, "sdxl"),
     (r"sdxl|-sd-?xl(?=-)|-stable-diffusion-xl(?=-)", "sdxl"),
     (r"-stable-diffusion-3(?!\d)|-sd-?3(-5)?(?=-)|-sd3-?5", "sd3"),
-    (r"-stable-diffusion-v?2(?!\d)|-sd-?v?2(-[01])?(?=-)|-sd2[01](?=-)|-v2-[01]-(512|768)|-(512-base|768-v)-ema(?=-)", "sd2"),
+    (r"-stable-diffusion-v?2(?!\d)|-sd-?v?2(-[01])?(?=-)|-sd2[01](?=-)", "sd2"),
+    (r"^-v2-[01]-(512|768)|-(512-base|768-v)-ema(?=-)", "sd2"),
     (r"-stable-diffusion-(v?1-|inpainting)|-sd-?v?1-?[45](?=-)|-sd-?1-x(?=-)|-v1-[45]-(pruned|ema)|-v1-[45]-", "sd15"),
     (_SD15_TUNES, "sd15"),
 )
@@ -166,7 +168,8 @@ VARIANTS: dict[str, Table] = {
 
 # Words that say how a model is packed, not what was done to it. The caller doubles the dashes first.
 PACKAGING = (
-    r"-(bf16|fp16|fp32|fp8|fp8mixed|nvfp4|mxfp8|int8|int4|nf4|gguf|bnb|4bit|8bit|scaled|mixed|e4m3fn|e5m2|q[2-8](--[k01])?(--(s|m|l|xs|xl))?|"
+    r"-(bf16|fp16|fp32|fp8|fp8mixed|nvfp4|mxfp8|int8|int4|nf4|gguf|bnb|4bit|8bit|scaled|mixed|e4m3fn|e5m2|"
+    r"q[2-8](--[k01])?(--(s|m|l|xs|xl))?|"
     r"kv|comfyui|comfy|diffusers|transformer|transformers|unet|model|original|official|safetensors|pruned|ema|emaonly|ud|sdnq|"
     r"\d+px|[24]kpx|base|refiner|multiling|org|hf|quanto|torchao|orig)(?=-)"
 )
@@ -181,7 +184,8 @@ CHECKPOINT_FAMILIES = frozenset({"sdxl", "sd15", "sd2", "sd3", "ssd-1b", "playgr
 LOCAL_FOLDERS = frozenset({
     "models", "model", "data", "output", "outputs", "out", "checkpoints", "ckpts", "ckpt", "weights", "loras", "runs",
     "vae", "unet", "transformer", "text_encoders", "text_encoder", "diffusion_models", "clip", "input", "workspace",
-    "pretrained", "pretrained_models", "base_models", "path", "..", "comfyui", "cache", "training", "datasets", "dataset",
+    "pretrained", "pretrained_models", "base_models", "path", "..", "comfyui", "cache", "training",
+    "datasets", "dataset",
 })  # fmt: skip
 COMPONENT_ROLES = {
     "transformer": "transformer", "unet": "transformer", "vae": "vae", "text_encoder": "text_encoder",
@@ -189,15 +193,15 @@ COMPONENT_ROLES = {
 }  # fmt: skip
 FOLDER_ROLES = {
     "checkpoints": "checkpoint", "stable-diffusion": "checkpoint", "diffusion_models": "transformer",
-    "unet": "transformer", "transformer": "transformer", "text_encoders": "text_encoder", "text_encoder": "text_encoder",
-    "clip": "text_encoder", "vae": "vae", "loras": "lora", "lora": "lora",
+    "unet": "transformer", "transformer": "transformer", "text_encoders": "text_encoder",
+    "text_encoder": "text_encoder", "clip": "text_encoder", "vae": "vae", "loras": "lora", "lora": "lora",
 }  # fmt: skip
 GENERIC = frozenset({
     "diffusion_pytorch_model", "model", "pytorch_model", "consolidated", "transformer", "unet", "vae", "text_encoder",
     "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "scheduler", "config", "model_index", "snapshots",
     "pytorch_lora_weights", "adapter_model", "original", "split_files", "resolve", "main", "checkpoints",
-    "diffusion_pytorch_model.fp16", "diffusion_pytorch_model.bf16", "model.fp16", "model.bf16", "diffusion_pytorch_model.safetensors",
-    "model.safetensors",
+    "diffusion_pytorch_model.fp16", "diffusion_pytorch_model.bf16", "model.fp16", "model.bf16",
+    "diffusion_pytorch_model.safetensors", "model.safetensors",
 })  # fmt: skip
 # a shard of a sharded file; a commit of the hub's cache
 GENERIC_PATTERN = r"(diffusion_pytorch_model|model|pytorch_model)(\.\w+)?-\d{5}-of-\d{5}|[0-9a-f]{40}"
