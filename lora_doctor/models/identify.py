@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from . import families
-from .clues_config import from_configs
-from .clues_denoiser import denoiser_clue
-from .clues_parts import encoder_clue, vae_clue
-from .header import Header, HeaderError, read_header
 from .names import ModelName, identify_name
-from .tensors import Clue, Tensors, precision_of, view
+
+if TYPE_CHECKING:  # most configs name models that are not on this machine: what reads files loads when one is there
+    from .header import Header
+    from .tensors import Clue, Tensors
 
 
 class ModelIdentity(NamedTuple):
@@ -47,6 +45,8 @@ def identify(text: str, base_dir: Path | str | None = None) -> ModelIdentity:
     named = identify_name(text)
     if path is None:
         return _from_name(named)
+    from .header import HeaderError
+
     try:
         seen = identify_path(path)
     except HeaderError as problem:
@@ -58,11 +58,16 @@ def identify(text: str, base_dir: Path | str | None = None) -> ModelIdentity:
 
 def identify_path(path: Path | str) -> ModelIdentity:
     """Identify a file or folder by header and configs alone; raises HeaderError where those can't be read."""
+    from .header import read_header
+
     return identify_header(read_header(path))
 
 
 def identify_header(header: Header) -> ModelIdentity:
     """Identify what `read_header` returned."""
+    from .clues_config import from_configs
+    from .tensors import Clue, precision_of, view
+
     tensors = view(header.tensors)
     clue = from_configs(header) or _from_tensors(tensors, header.metadata)
     if clue is None:
@@ -75,6 +80,10 @@ def identify_header(header: Header) -> ModelIdentity:
 
 
 def _from_tensors(tensors: Tensors, metadata: dict[str, str]) -> Clue | None:
+    from .clues_denoiser import denoiser_clue
+    from .clues_parts import encoder_clue, vae_clue
+    from .tensors import Clue
+
     if tensors.adapter:
         return Clue(role="lora", evidence=f"has adapter tensors like {tensors.adapter}", certainty="certain")
     return denoiser_clue(tensors, metadata) or encoder_clue(tensors) or vae_clue(tensors)
@@ -119,15 +128,17 @@ def _conflict(seen: ModelIdentity, named: ModelName) -> str | None:
     """A sentence where a certain header contradicts what the name says, else None."""
     if seen.certainty != "certain":
         return None
+    from .families import FAMILIES
+
     for mine, its in ((seen.encoder, named.encoder), (seen.vae, named.vae)):
         if mine and its and mine != its:
             return f"its name says {its}, its contents are {mine}"
         if its and not mine and seen.role not in (named.role, "unknown"):
             return f"its name says {its}, its contents are a {seen.role}"
-    described = seen.family in families.FAMILIES and named.family in families.FAMILIES
+    described = seen.family in FAMILIES and named.family in FAMILIES
     if described and seen.family != named.family:
         return f"its name says {named.family}, its contents are {seen.family}"
     if seen.family == named.family and seen.size and named.size and seen.size != named.size:
-        title = families.FAMILIES[seen.family].title if seen.family in families.FAMILIES else seen.family
+        title = FAMILIES[seen.family].title if seen.family in FAMILIES else seen.family
         return f"its name says {title} {named.size}, its contents are {title} {seen.size}"
     return None

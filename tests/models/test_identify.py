@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +380,16 @@ def test_what_does_not_exist_goes_by_its_name(tmp_path: Path) -> None:
     assert identify("", tmp_path) == ModelIdentity(evidence="its name says nothing")
     assert identify("\0", tmp_path).family is None
     assert identify("x" * 5000, tmp_path).certainty == "unknown"
+
+
+def test_names_alone_load_no_readers() -> None:
+    """Cold start of the lint: nothing that reads files is imported until a file is there."""
+    code = (
+        "import sys, lora_doctor.models.identify as i; i.identify('black-forest-labs/FLUX.2-klein-base-9B');"
+        "print(*sorted(m for m in sys.modules if m.startswith('lora_doctor.models.')))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert [m.rsplit(".")[-1] for m in out] == ["identify", "names", "vocabulary"]
 
 
 _NAMES = [n for i, s in BARE for n in _denoiser(i, s)] + [n for e, _ in ENCODERS for n in e] + [*files.vae(32)]
