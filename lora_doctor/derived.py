@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from lora_doctor.models.families import model_id
 from lora_doctor.plan import Plan
+
+if TYPE_CHECKING:
+    from lora_doctor.models.modules import Coverage
 
 FREE = ("prodigy", "dadapt", "d-adapt", "dadaptation", "automagic")  # these find their own rate; lr is a factor of it
 FAMILIES = ("prodigy", "dadapt", "automagic", "adafactor", "lion", "came", "muon", "soap", "sgd", "radam", "adopt")
@@ -107,3 +113,24 @@ def weight_decay_shrink(plan: Plan) -> float | None:
     if not steps or not decoupled or not isinstance(rate, (int, float)) or not isinstance(decay, (int, float)):
         return None
     return 1.0 - max(0.0, 1.0 - float(rate) * float(decay)) ** steps
+
+
+def coverage(plan: Plan) -> Coverage | None:
+    """What the adapter reaches in its model: blocks, modules and share of weights, from the model's module table."""
+    from lora_doctor.models.modules import coverage as reached
+    from lora_doctor.models.modules import model_ids
+    from lora_doctor.models.presets import default_coverage
+
+    identity, family = plan.model, plan.model.family
+    known = model_id(family, identity.size, identity.variant)
+    if known is None or family is None or known not in model_ids() or plan.network.kind.value == "full":
+        return None
+    targets, excluded = plan.network.targets.value, plan.network.excluded.value or ()
+    if targets is None or (targets == [] and plan.network.target_style == "contains"):
+        return default_coverage(plan.trainer.lower(), family, known) if not excluded else None
+    if isinstance(targets, str) and plan.network.target_style == "preset":
+        return None
+    try:
+        return reached(known, targets, style=plan.network.target_style, exclude=excluded)
+    except (ValueError, KeyError):  # a broken regular expression, or a model without a table in this naming
+        return None

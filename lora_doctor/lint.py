@@ -23,6 +23,11 @@ class Found(NamedTuple):
     finding: Finding
     trainer: str
 
+    @property
+    def level(self) -> str:
+        """The finding's own level where it has one, else the rule's."""
+        return self.finding.level or self.rule.level
+
 
 class File(NamedTuple):
     """One file looked at: whose it is, and what kind."""

@@ -52,7 +52,8 @@ class Network(NamedTuple):
     conv_alpha: Setting[float] = Setting()
     dropout: Setting[float] = Setting()
     targets: Setting[Any] = Setting()  # module names as written
-    target_style: str = "peft"  # how `targets` match: peft, substring, or a preset's name
+    excluded: Setting[Any] = Setting()  # module names left out, matched the same way
+    target_style: str = "peft"  # how `targets` match: peft (name endings or a regex), contains, or preset (a word)
     weights: Setting[str] = Setting()  # an existing adapter to continue from
     dtype: Setting[str] = Setting()  # bf16, fp16, fp32: what the adapter's weights are kept in while training
 
@@ -149,6 +150,7 @@ class Saving(NamedTuple):
     keep: Setting[int] = Setting()  # newest checkpoints kept; unknown or 0: all
     resumable: Setting[bool] = Setting()  # whether optimiser state is saved too
     resume: Setting[Any] = Setting()
+    never: bool = False  # the trainer saves nothing before the end unless told to, and was not told
 
 
 class Plan(NamedTuple):

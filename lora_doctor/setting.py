@@ -24,7 +24,8 @@ class Setting(NamedTuple, Generic[T]):
 
     `origin` is `written` (it stands at `place`), `default` (the trainer's default; `place` is the table it would stand
     in) or `unknown` (the trainer has no such setting, or its value can't be read here; `value` is then None).
-    `rewrite` and `erase` make the edit that writes another value or removes the key, None where that is not possible.
+    `rewrite`, `erase` and `rename` make the edit that writes another value, removes the key or gives it another name,
+    None where that is not possible.
     """
 
     value: T | None = None
@@ -33,6 +34,7 @@ class Setting(NamedTuple, Generic[T]):
     place: Place | None = None
     rewrite: Callable[[Any], Edit | None] | None = None
     erase: Callable[[], Edit | None] | None = None
+    rename: Callable[[str], Edit | None] | None = None
 
     @property
     def written(self) -> bool:
@@ -42,7 +44,7 @@ class Setting(NamedTuple, Generic[T]):
     def map(self, convert: Callable[[T], U | None]) -> Setting[U]:
         """The same setting in another unit or type; a value that can't be converted becomes unknown."""
         value = None if self.value is None else convert(self.value)
-        return Setting(value, self.origin if value is not None else "unknown", self.key, self.place, self.rewrite, self.erase)
+        return Setting(value, self.origin if value is not None else "unknown", *self[2:])
 
     def finding(
         self, message: str, action: str = "", fix: Fix | None = None, related: tuple[Related, ...] = ()
@@ -65,6 +67,13 @@ class Setting(NamedTuple, Generic[T]):
             return None
         return Fix(f"remove `{self.key}`", self.place.document, (edit,), safe)
 
+    def call(self, name: str, *, safe: bool = True) -> Fix | None:
+        """The fix that gives the key another name, keeping its value."""
+        edit = self.rename(name) if self.rename and self.written else None
+        if edit is None or self.place is None:
+            return None
+        return Fix(f"call `{self.key}` `{name}`", self.place.document, (edit,), safe)
+
 
 def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else f"{value:g}"
@@ -80,13 +89,22 @@ class Key(NamedTuple):
 
 
 class KeyTable(NamedTuple):
-    """Every key of one file kind of one trainer, with the version it was extracted from."""
+    """Every key of one file kind of one trainer, with the version it was extracted from.
+
+    `strict` says what the trainer does with a key that is not here: True, it stops at start; False, it ignores it.
+    """
 
     trainer: str
     version: str
     source: str
     name: str
     keys: dict[str, Key]
+    strict: bool = False
+
+    @staticmethod
+    def pattern(key: str) -> str:
+        """A key with `*` for every list position."""
+        return _INDEX.sub("*", key)
 
     def find(self, key: str) -> Key | None:
         """The key's entry; list positions match `*`, and `optimizer.**` admits whatever stands below `optimizer`."""
@@ -115,7 +133,8 @@ def key_table(file: str, table: str) -> KeyTable:
     content = _file(file)
     keys = {name: Key(row[0], *row[1:2], tuple(row[2] or ()) if len(row) > 2 else (), len(row) > 3)
             for name, row in content["tables"][table].items()}
-    return KeyTable(content["trainer"], content["version"], content["source"], table, keys)
+    return KeyTable(content["trainer"], content["version"], content["source"], table, keys,
+                    table in content.get("strict", ()))
 
 
 def key_tables(file: str) -> list[str]:
@@ -137,6 +156,12 @@ class Config:
         self.prefix = prefix  # `--` for flags: how a key is shown
         self.anchor = Place(document, document.start())
         self.insert: Callable[[str, Any], Edit | None] | None = None
+        self.lenient = False  # the trainer converts strings itself ("1e-4" is a number, "true" a flag)
+
+    @property
+    def strict(self) -> bool:
+        """Whether the trainer stops at a key it does not know: argparse always does."""
+        return self.table.strict or self.prefix == "--"
 
     def get(self, key: str, default: Any = ...) -> Setting[Any]:
         """The setting: written, else the trainer's default, else unknown; always with a place.
@@ -175,6 +200,49 @@ class Config:
         start = f"{key}." if key else ""
         return [name for name in self.settings if name.startswith(start) and name.count(".") == depth]
 
+    def places(self, key: str) -> list[str]:
+        """Where a key of the table belongs in this file: `*` stands for every element that is written."""
+        start, star, rest = key.partition("*.")
+        if not star:
+            home = key.rpartition(".")[0]
+            return [key] if not home or home in self.settings else []
+        elements = [name for name in self.items(start.rstrip(".")) if name.rpartition(".")[2].isdigit()]
+        return [place for name in elements for place in self.places(f"{name}.{rest}")]
+
+    def means(self, value: Any, choices: tuple[Any, ...]) -> bool:
+        """Whether the trainer's own conversion makes one of `choices` of a value that is spelled otherwise."""
+        texts = {str(choice).lower() for choice in choices}
+        return self.lenient and str(value).lower() in texts
+
     def written(self) -> Iterator[tuple[str, Setting[Any]]]:
         """Every written setting, tables included, in the order of the file."""
         yield from self.settings.items()
+
+
+def is_of_type(value: Any, kind: str, lenient: bool = False) -> bool:
+    """Whether a value is of a key table's type; `lenient`: the trainer converts text itself."""
+    return any(_is(value, part, lenient) for part in kind.rstrip("?").split("|"))
+
+
+def _is(value: Any, kind: str, lenient: bool) -> bool:
+    if kind == "bool":
+        return isinstance(value, bool) or (lenient and str(value).lower() in ("true", "false", "0", "1", "yes", "no"))
+    if kind in ("int", "float"):
+        if isinstance(value, str):
+            return lenient and _reads(value, kind)
+        return isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
+    if kind == "str":
+        return isinstance(value, str) or (lenient and isinstance(value, (int, float)))
+    if kind.startswith("list"):
+        return isinstance(value, list)
+    if kind == "table":
+        return isinstance(value, dict)
+    return True  # any, enum: judged by their choices
+
+
+def _reads(text: str, kind: str) -> bool:
+    try:
+        int(text) if kind == "int" else float(text)
+    except ValueError:
+        return False
+    return True

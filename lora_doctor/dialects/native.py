@@ -88,6 +88,12 @@ FAMILIES = {
     "sdxl": ("sdxl", None),
 }
 
+# `seed` is the attention-only list that older recipes carry over from SD and SANA
+PRESETS = {
+    "attention": ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out",
+                  "to_qkv_mlp_proj", "attn.to_out"],
+    "seed": ["attn.to_k", "attn.to_q", "attn.to_v"],
+}
 TABLES = ("captions", "buckets", "training", "schedule", "precision", "memory", "timesteps", "validation", "saving", "stop")
 
 
@@ -152,8 +158,8 @@ def _network(config: Config) -> Network:
         alpha=alpha,
         scale=scale,
         dropout=config.get("adapter.dropout"),
-        targets=config.get("adapter.targets"),
-        target_style="peft",
+        targets=config.get("adapter.targets").map(lambda v: PRESETS.get(v, v) if isinstance(v, str) else v),
+        excluded=config.get("adapter.exclude"),
         weights=config.get("adapter.start_from"),
         dtype=config.get("precision.adapter"),
     )

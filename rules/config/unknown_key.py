@@ -2,55 +2,49 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.suggest import suggest_key
+from lora_doctor.suggest import unknown_keys
 
 
-@rule(level="error", evidence="source")
+@rule(level="warning", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
     """A key this trainer does not read.
 
-    Why: most trainers take the keys they know out of a config and never look at the rest, so a misspelt key or
-    another trainer's word for it leaves the default in place without a message; the others stop at start.
-    Instead: use the name in the message. A fork of the trainer may read more keys than the version this was checked
-    against: ignore the finding there.
-    Sources: the trainers' own code at the versions in `lora-doctor rules --json`; ostris/ai-toolkit
-    toolkit/config_modules.py; unslothai/unsloth#10452, https://github.com/unslothai/unsloth/pull/10452
+    Why: most trainers take the keys they know out of a config and never look at the rest, so the setting has no
+    effect and no message says so; those that check their keys stop at start.
+    Instead: remove it, or look up what this trainer calls it. A fork, or a version newer than the one in the message,
+    may read more keys: then ignore the finding.
+    Sources: the key lists extracted from each trainer's code, with their versions; unslothai/unsloth#10452,
+    https://github.com/unslothai/unsloth/pull/10452
 
     ```toml diffusion-pipe flagged
     output_dir = "out"
     dataset = "dataset.toml"
     epochs = 10
     save_every_n_epochs = 1
-    learning_rate = 1e-4
+    sharpen_gradients = true
     [model]
-    type = "flux2"
+    type = "sdxl"
+    checkpoint_path = "/models/sd_xl_base_1.0.safetensors"
     dtype = "bfloat16"
-    [adapter]
-    type = "lora"
-    rank = 32
     ```
     ```toml diffusion-pipe clean
     output_dir = "out"
     dataset = "dataset.toml"
     epochs = 10
     save_every_n_epochs = 1
+    compile = true
     [model]
-    type = "flux2"
+    type = "sdxl"
+    checkpoint_path = "/models/sd_xl_base_1.0.safetensors"
     dtype = "bfloat16"
-    [adapter]
-    type = "lora"
-    rank = 32
-    [optimizer]
-    type = "adamw_optimi"
-    lr = 1e-4
     ```
     """
-    for config in plan.configs:
-        reported: list[str] = []
-        for key, setting in config.written():
-            if config.table.find(key) or config.table.inside(key) or any(key.startswith(f"{k}.") for k in reported):
-                continue
-            reported.append(key)
-            better = suggest_key(key, config.table, plan.trainer)
-            message = f"`{setting.key}` is not a key {plan.trainer} reads: it is ignored"
-            yield setting.finding(message, better.action if better else "remove it")
+    for config, _, setting, better in unknown_keys(plan):
+        if better is None:
+            verdict = "stops at start" if config.strict else "ignores it"
+            version = f"{plan.trainer} {config.table.version}"
+            yield setting.finding(
+                f"`{setting.key}` is not a key of {version}, which {verdict}",
+                "remove it, unless your version is newer or a fork",
+                None if config.strict else setting.remove(safe=False),
+            )

@@ -1,0 +1,48 @@
+from collections.abc import Iterator
+
+from lora_doctor.derived import normalised_learning_rate, optimizer_family
+from lora_doctor.models.families import FAMILIES
+from lora_doctor.plan import Plan
+from lora_doctor.rule import Finding, rule
+
+
+@rule(level="warning", evidence="documented")
+def check(plan: Plan) -> Iterator[Finding]:
+    """The learning rate is a factor away from everything published for this model.
+
+    Why: below the band nothing is learned in any usual number of steps; far above it colours and textures burn within
+    a few hundred. The rate is compared after multiplying by the square root of alpha / rank, which is what alpha does
+    to Adam.
+    Instead: move into the band in the message. Optimisers that find their own rate, Lion and Adafactor are not judged.
+    Sources: the recipes named in `lora_doctor/models/families.py`, one by one; bghira/SimpleTuner
+    documentation/quickstart/FLUX.md; NVlabs/Sana#250, https://github.com/NVlabs/Sana/issues/250
+
+    ```toml lora-doctor flagged
+    output = "runs/zwx"
+    [model]
+    path = "black-forest-labs/FLUX.2-klein-base-9B"
+    [optimizer]
+    learning_rate = 3e-3
+    ```
+    ```toml lora-doctor clean
+    output = "runs/zwx"
+    [model]
+    path = "black-forest-labs/FLUX.2-klein-base-9B"
+    [optimizer]
+    learning_rate = 1e-4
+    ```
+    """
+    rate, family = normalised_learning_rate(plan), FAMILIES.get(plan.model.family or "")
+    band = family.learning_rate if family else None
+    if not plan.training or rate is None or family is None or band is None or not plan.learning_rate.written:
+        return
+    if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
+        return
+    low, high = band.warn
+    if (high is not None and high < rate < 0.1) or (low is not None and rate < low):
+        word = "far above" if rate > band.ok[1] else "far below"
+        scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"
+        yield plan.learning_rate.finding(
+            f"learning rate {plan.learning_rate.value:g}{scale} is {word} what is published for {family.title}",
+            f"published recipes lie between {band.ok[0]:g} and {band.ok[1]:g}",
+        )

@@ -1,0 +1,51 @@
+from collections.abc import Iterator
+
+from lora_doctor.plan import Plan
+from lora_doctor.rule import Finding, rule
+
+
+@rule(level="error", evidence="source")
+def check(plan: Plan) -> Iterator[Finding]:
+    """A key without which this trainer stops.
+
+    Why: the trainer reads the key without a default, some at start, some only at the first save, when everything
+    trained so far is lost.
+    Instead: add the key.
+    Sources: the trainers' own code; tdrussell/diffusion-pipe@8f83dbf utils/saver.py line 140 (`epochs`, read at the
+    end of the first epoch)
+
+    ```toml diffusion-pipe flagged
+    output_dir = "out"
+    dataset = "dataset.toml"
+    save_every_n_epochs = 1
+    [model]
+    type = "sdxl"
+    checkpoint_path = "/models/sd_xl_base_1.0.safetensors"
+    dtype = "bfloat16"
+    [optimizer]
+    type = "adamw_optimi"
+    lr = 1e-4
+    ```
+    ```toml diffusion-pipe clean
+    output_dir = "out"
+    dataset = "dataset.toml"
+    epochs = 10
+    save_every_n_epochs = 1
+    [model]
+    type = "sdxl"
+    checkpoint_path = "/models/sd_xl_base_1.0.safetensors"
+    dtype = "bfloat16"
+    [optimizer]
+    type = "adamw_optimi"
+    lr = 1e-4
+    ```
+    """
+    for config in plan.configs:
+        for key, known in config.table.keys.items():
+            if known.required:
+                for name in config.places(key):
+                    if not config.has(name):
+                        setting = config.get(name)
+                        yield setting.finding(
+                            f"`{setting.key}` is missing: {plan.trainer} stops without it", f"set `{setting.key}`"
+                        )

@@ -1,0 +1,59 @@
+from collections.abc import Iterator
+
+from lora_doctor.plan import Plan
+from lora_doctor.rule import Finding, rule
+
+
+@rule(level="error", evidence="source")
+def check(plan: Plan) -> Iterator[Finding]:
+    """A value that is not among those this trainer knows.
+
+    Why: some trainers stop, often after loading the model; others fall through to another branch than the one meant
+    (sd-scripts with `save_precision = "bfloat16"` in a TOML file saves fp32) or keep the default.
+    Instead: use one of the values in the message.
+    Sources: kohya-ss/sd-scripts@48d368fa library/train_util.py (choices are not applied to a config file);
+    tdrussell/diffusion-pipe@8f83dbf utils/common.py DTYPE_MAP, train.py line 857; Nerogar/OneTrainer@23df3832
+    modules/util/config/BaseConfig.py
+
+    ```toml diffusion-pipe flagged
+    output_dir = "out"
+    dataset = "dataset.toml"
+    epochs = 10
+    save_every_n_epochs = 1
+    lr_scheduler = "cosine_with_restarts"
+    [model]
+    type = "flux2"
+    dtype = "bfloat16"
+    ```
+    ```toml diffusion-pipe clean
+    output_dir = "out"
+    dataset = "dataset.toml"
+    epochs = 10
+    save_every_n_epochs = 1
+    lr_scheduler = "cosine"
+    [model]
+    type = "flux2"
+    dtype = "bfloat16"
+    ```
+    """
+    for config in plan.configs:
+        for key, setting in config.written():
+            known = config.table.find(key)
+            if known is None or not known.choices or not isinstance(setting.value, (str, bool, int, float)):
+                continue
+            if setting.value in known.choices or config.means(setting.value, known.choices):
+                continue
+            yield setting.finding(
+                f"`{setting.key}` is {setting.value!r}, which {plan.trainer} {config.table.version} does not know",
+                _offer(setting.value, known.choices),
+            )
+
+
+def _offer(value: object, choices: tuple[object, ...]) -> str:
+    from difflib import get_close_matches
+
+    names = [str(choice) for choice in choices if choice is not None]
+    close = get_close_matches(str(value), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return "use one of " + ", ".join(f"`{name}`" for name in names[:12]) + (", ..." if len(names) > 12 else "")
