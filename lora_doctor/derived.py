@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lora_doctor.models.families import model_id
@@ -85,7 +86,7 @@ def normalised_learning_rate(plan: Plan) -> float | None:
     rate, scale = plan.learning_rate.value, plan.network.scale
     if rate is None or not isinstance(rate, (int, float)) or optimizer_family(plan.optimizer.name.value) in FREE:
         return None
-    return float(rate) * (scale if scale and scale > 0 else 1.0) ** 0.5
+    return float(rate * math.sqrt(scale if scale and scale > 0 else 1.0))
 
 
 def kept_window(plan: Plan) -> float | None:
@@ -112,7 +113,7 @@ def weight_decay_shrink(plan: Plan) -> float | None:
     decoupled = optimizer_family(plan.optimizer.name.value) in ("adamw", "lion")
     if not steps or not decoupled or not isinstance(rate, (int, float)) or not isinstance(decay, (int, float)):
         return None
-    return 1.0 - max(0.0, 1.0 - float(rate) * float(decay)) ** steps
+    return 1.0 - math.pow(max(0.0, 1.0 - rate * decay), steps)
 
 
 def coverage(plan: Plan) -> Coverage | None:

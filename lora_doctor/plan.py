@@ -6,6 +6,7 @@ is; `Setting.key` keeps the trainer's word for it. What a trainer has no notion 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lora_doctor.dataset.listing import Listing
@@ -114,12 +115,17 @@ class Dataset(NamedTuple):
     batch_size: Setting[int] = Setting()
     caption_source: Setting[str] = Setting()
     caption_extension: Setting[str] = Setting()  # with its dot
+    caption_counts: Mapping[str, int | None] | None = None  # of a caption file: captions per image; None: no list
     caption_dropout: Setting[float] = Setting()
     shuffle_tags: Setting[bool] = Setting()
     keep_tokens: Setting[int] = Setting()
     trigger: Setting[str] = Setting()
     regularisation: Setting[bool] = Setting()
     listing: Listing | None = None  # the folder's file names; None when it is not there or was not asked for
+    looked_for: bool = True  # False where the trainer or the user says not to open the folder
+    control_listings: tuple[Listing, ...] = ()  # of every control folder; empty unless all could be listed
+    mask_listing: Listing | None = None
+    caches: Listing | None = None  # the folder of cached latents and texts, for trainers that train from files there
 
     def get(self, key: str) -> Setting[Any]:
         """A raw setting of this entry by the trainer's own key."""
@@ -150,6 +156,7 @@ class Saving(NamedTuple):
     keep: Setting[int] = Setting()  # newest checkpoints kept; unknown or 0: all
     resumable: Setting[bool] = Setting()  # whether optimiser state is saved too
     resume: Setting[Any] = Setting()
+    existing: tuple[str, ...] = ()  # file names that lie in this run's own output folder already
     never: bool = False  # the trainer saves nothing before the end unless told to, and was not told
 
 
@@ -161,6 +168,8 @@ class Plan(NamedTuple):
     config: Config
     script: str = ""  # for commands: the script's file name
     dataset_configs: tuple[Config, ...] = ()
+    launch: Config | None = None  # the flags of the command line that names this config, for trainers that have both
+    prepared_by: tuple[Config, ...] = ()  # commands of the same script that run before it and write its caches
     model: Component = Component()
     text_encoder: Component = Component()
     vae: Component = Component()
@@ -197,8 +206,8 @@ class Plan(NamedTuple):
 
     @property
     def configs(self) -> tuple[Config, ...]:
-        """The main config and the dataset configs that were followed."""
-        return (self.config, *self.dataset_configs)
+        """The main config, the dataset configs that were followed, and the command line that started it."""
+        return (self.config, *self.dataset_configs, *((self.launch,) if self.launch else ()))
 
     def get(self, key: str) -> Setting[Any]:
         """A raw setting of the main config by the trainer's own key."""

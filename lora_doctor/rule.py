@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -48,10 +49,25 @@ class Rule(NamedTuple):
     until: str
     aliases: tuple[str, ...]
 
+    def speaks_of(self, trainer: str, family: str | None, version: str | None = None) -> bool:
+        """Whether the rule holds for a trainer, a model family and, where one is known, the trainer's version."""
+        if self.trainers and trainer not in self.trainers or self.families and family not in self.families:
+            return False
+        if version is None:
+            return True
+        return not (self.since and _order(version) < _order(self.since)) and not (
+            self.until and _order(version) >= _order(self.until)
+        )
+
     @property
     def title(self) -> str:
         """The docstring's first line."""
         return (self.check.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """Versions and dates compare by their numbers: `0.10.1` < `0.11`, `2026-02-16` < `2026-08-06`."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def rule(

@@ -33,8 +33,11 @@ def list_folder(folder: Path, extensions: frozenset[str] = IMAGES, *, recursive:
     names = _walk(folder)
     if names is None:
         return None
-    images, unread, texts, others = [], [], [], []
-    folders = set()
+    images: list[str] = []
+    unread: list[str] = []
+    texts: list[str] = []
+    others: list[str] = []
+    folders: set[str] = set()
     for name in names:
         suffix = os.path.splitext(name)[1].lower()
         deep = "/" in name
