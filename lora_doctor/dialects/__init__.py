@@ -45,13 +45,16 @@ def all_dialects() -> list[Dialect]:
     return [dialect(name) for name in names]
 
 
-def recognise(document: Document, trainer: str | None = None) -> tuple[Dialect, str] | None:
-    """The dialect a document is written in, and the kind of file; `trainer` restricts the choice."""
+def recognise(document: Document, trainer: str | None = None, *, force: bool = False) -> tuple[Dialect, str] | None:
+    """The dialect a document is written in, and the kind of file.
+
+    `trainer` restricts the choice; with `force` that trainer reads the file whatever it looks like.
+    """
     for name in ORDER[document.syntax]:
         module = dialect(name)
         if trainer is not None and module.TRAINER.lower() != trainer.lower():
             continue
-        kind = module.recognise(document)
+        kind = module.recognise(document) or ("training" if force and trainer is not None else None)
         if kind:
             return module, kind
     return None

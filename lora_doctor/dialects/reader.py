@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +13,10 @@ from lora_doctor.models.identify import ModelIdentity, identify
 from lora_doctor.plan import UNKNOWN, Component
 from lora_doctor.setting import Setting
 from lora_doctor.source.document import Document, SourceError
-from lora_doctor.source.read import read_file
+from lora_doctor.source.read import read_file, read_text
 
 MAX_FOLLOWED = 64  # files opened on behalf of one config; a chain that long is a loop
+_LOCAL = re.compile(r"^([/~.\\]|[A-Za-z]:)|\.(safetensors|ckpt|pt|pth|bin|gguf|sft)$")  # a file, not a repository's id
 
 
 class Problem(NamedTuple):
@@ -26,10 +29,15 @@ class Problem(NamedTuple):
 
 
 class Reader:
-    """Follows references from one config; holds what it opened and what failed."""
+    """Follows references from one config; holds what it opened, what is not on this machine, and what failed.
 
-    def __init__(self, *, datasets: bool = True) -> None:
+    `texts` holds files, by real path, whose content is not (yet) the one on disk.
+    """
+
+    def __init__(self, *, datasets: bool = True, texts: Mapping[str, bytes] | None = None) -> None:
         self.datasets = datasets
+        self.texts = texts or {}
+        self.missing: list[str] = []
         self.opened: dict[Path, Document | None] = {}
         self.problems: list[Problem] = []
 
@@ -53,16 +61,22 @@ class Reader:
         """The config file a value points to, None when it is not there; a broken one becomes a problem."""
         path = self.find(reference, beside) if isinstance(reference, str) else None
         if path is None or not path.is_file():
+            self._miss(reference)
             return None
         path = path.resolve()
         if path not in self.opened and len(self.opened) < MAX_FOLLOWED:
             self.opened[path] = self._open(path)
         return self.opened.get(path)
 
+    def _miss(self, reference: object) -> None:
+        if isinstance(reference, str) and reference and reference not in self.missing:
+            self.missing.append(reference)
+
     def _open(self, path: Path) -> Document | None:
         name = os.path.relpath(path)
+        text = self.texts.get(str(path))
         try:
-            document = read_file(path)
+            document = read_file(path) if text is None else read_text(name, text)
         except SourceError as error:
             self.problems.append(Problem(name, error.sentence, error.line, error.column))
             return None
@@ -76,7 +90,10 @@ class Reader:
         if not self.datasets or not isinstance(folder.value, str):
             return None
         path = self.find(folder.value, beside)
-        return list_folder(path, extensions, recursive=recursive) if path is not None else None
+        found = list_folder(path, extensions, recursive=recursive) if path is not None else None
+        if found is None:
+            self._miss(folder.value)
+        return found
 
     def component(
         self, setting: Setting[str], beside: Document, declared: ModelIdentity = UNKNOWN
@@ -85,5 +102,7 @@ class Reader:
         if not isinstance(setting.value, str) or not setting.value:
             return Component(setting, declared)
         path = self.find(setting.value, beside)
+        if path is None and _LOCAL.search(setting.value):
+            self._miss(setting.value)
         found = identify(str(path) if path is not None else setting.value)
         return Component(setting, declared, found)

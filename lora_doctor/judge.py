@@ -1,0 +1,73 @@
+"""Rules look at plans."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from lora_doctor.dialects.reader import Problem
+from lora_doctor.plan import Plan
+from lora_doctor.result import Found, Options
+from lora_doctor.rule import Rule, rules_for
+from lora_doctor.selection import ALL, Selection
+from lora_doctor.source.document import Document
+from lora_doctor.suppress import Suppression, suppressing, suppressions
+
+
+def judge(
+    facts: Iterable[tuple[Plan, Any]], name: str, selection: Selection = ALL
+) -> tuple[tuple[Found, ...], tuple[Problem, ...]]:
+    """Every rule that looks at these facts and speaks of the plan each belongs to.
+
+    A rule that fails is a problem of its own and stops nothing.
+    """
+    found: dict[tuple[str, str, tuple[int, int], str], Found] = {}
+    problems: list[Problem] = []
+    for plan, fact in facts:
+        for rule in rules_for([plan.trainer], [plan.model.family], fact=type(fact).__name__):
+            if not speaks_of(rule, plan.trainer, plan.model.family) or not selection.runs(rule, plan.trainer):
+                continue
+            for each in run_rule(rule, fact, plan.trainer, name, problems):
+                place = each.finding.place
+                found.setdefault((rule.id, place.document.name, place.span, each.finding.key), each)
+    return tuple(found.values()), tuple(problems)
+
+
+def speaks_of(rule: Rule, trainer: str, family: str | None) -> bool:
+    """Whether the rule has anything to say about this trainer and model family."""
+    return (not rule.trainers or trainer in rule.trainers) and (not rule.families or family in rule.families)
+
+
+def run_rule(rule: Rule, fact: Any, trainer: str, name: str, problems: list[Problem]) -> list[Found]:
+    """What one rule finds in one record of facts."""
+    try:
+        return [Found(rule, finding, trainer) for finding in rule.check(fact)]
+    except Exception as error:  # a rule is wrong, not the user's file: say which, go on with the others
+        problems.append(unexpected(name, f"the rule `{rule.id}`", error))
+        return []
+
+
+def unexpected(name: str, what: str, error: Exception) -> Problem:
+    """The problem that stands for a fault of lora-doctor's own; LORA_DOCTOR_DEBUG shows its traceback."""
+    if os.environ.get("LORA_DOCTOR_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    return Problem(name, f"{what} failed ({type(error).__name__}: {error}); please report it")
+
+
+def suppress(
+    found: Iterable[Found], documents: Iterable[Document], options: Options
+) -> tuple[tuple[Found, ...], tuple[tuple[Found, Suppression], ...]]:
+    """Those that are to be shown, and those a comment answers for."""
+    candidates = [each for document in documents for each in suppressions(document)]
+    kept: list[Found] = []
+    suppressed: list[tuple[Found, Suppression]] = []
+    for each in found:
+        by = suppressing(each.finding.place, (each.rule.id, *each.rule.aliases), candidates) if candidates else None
+        if by is not None:
+            suppressed.append((each, by))
+        elif options.selection.shows(each.rule, each.level) and not options.ignores(each):
+            kept.append(each)
+    return tuple(kept), tuple(suppressed)
