@@ -131,10 +131,13 @@ def _file(name: str) -> dict[str, Any]:
 def key_table(file: str, table: str) -> KeyTable:
     """Load one table from `dialects/keys/<file>.json`; its rows are `[type, default, choices, "required"]`."""
     content = _file(file)
-    keys = {name: Key(row[0], *row[1:2], tuple(row[2] or ()) if len(row) > 2 else (), len(row) > 3)
-            for name, row in content["tables"][table].items()}
-    return KeyTable(content["trainer"], content["version"], content["source"], table, keys,
-                    table in content.get("strict", ()))
+    keys = {name: _key(*row) for name, row in content["tables"][table].items()}
+    strict = table in content.get("strict", ())
+    return KeyTable(content["trainer"], content["version"], content["source"], table, keys, strict)
+
+
+def _key(kind: str, default: Any = None, choices: list[Any] | None = None, required: str = "") -> Key:
+    return Key(kind, default, tuple(choices or ()), bool(required))
 
 
 def key_tables(file: str) -> list[str]:
@@ -246,3 +249,10 @@ def _reads(text: str, kind: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def arguments(setting: Setting[Any]) -> dict[str, str]:
+    """`key=value` words (`--network_args rank_dropout=0.1 ...`) as a dictionary; the last of two equal keys wins."""
+    words = setting.value if isinstance(setting.value, list) else []
+    pairs = (word.partition("=") for word in words if isinstance(word, str))
+    return {key: value for key, equals, value in pairs if equals}

@@ -8,11 +8,21 @@ from typing import Any, NamedTuple
 from lora_doctor.plan import Plan
 from lora_doctor.setting import Config, KeyTable, Setting
 
+# words that several trainers use for different things: they say nothing about where a key came from
 COMMON = frozenset({"type", "name", "path", "id", "config", "dtype", "resolution", "shift", "seed", "prompt", "lr"})
+# what a trainer has under no name, read in its code at the version of its key table
+ABSENT = {
+    "musubi-tuner": {"dataset.masks", "dataset.caption_dropout", "validation.held_out", "train_text_encoder"},
+    "diffusers": {"dataset.masks", "dataset.shuffle_tags", "timesteps.noise_offset"},
+    "diffusion-pipe": {"timesteps.noise_offset", "network.conv_rank", "validation.prompts", "optimizer.ema"},
+    "sd-scripts": {"optimizer.ema"},
+}
+CLOSE = 0.85  # difflib ratio: one or two letters in ten
 
 
 class Suggestion(NamedTuple):
-    """A better key: `kind` is `typo`, `misplaced` (right key, wrong table) or `foreign` (another trainer's word)."""
+    """A better key: `kind` is `typo`, `misplaced` (right key, wrong table), `foreign` (another trainer's word) or
+    `feature` (another trainer's word for something this one has not; `key` then names the trainers)."""
 
     kind: str
     key: str
@@ -33,7 +43,7 @@ def unknown_keys(plan: Plan) -> Iterator[tuple[Config, str, Setting[Any], Sugges
 
 def suggest_key(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
     """The key that was probably meant, or None."""
-    return _typo(key, table) or _foreign(key, table, trainer) or _misplaced(key, table)
+    return _typo(key, table) or _foreign(key, table, trainer) or _misplaced(key, table) or _feature(key, trainer)
 
 
 def _typo(key: str, table: KeyTable) -> Suggestion | None:
@@ -41,27 +51,49 @@ def _typo(key: str, table: KeyTable) -> Suggestion | None:
 
     home, _, last = key.rpartition(".")
     siblings = {name.rpartition(".")[2] for name in table.keys if name.rpartition(".")[0] == table.pattern(home)}
-    close = get_close_matches(last, siblings, n=1, cutoff=0.85)
-    if not close or last.replace("_", "") == "":
+    close = get_close_matches(last, siblings, n=1, cutoff=CLOSE)
+    if not close or abs(len(close[0]) - len(last)) > 2:
         return None
-    same_length = abs(len(close[0]) - len(last)) <= 2
-    return Suggestion("typo", f"{home}.{close[0]}" if home else close[0]) if same_length else None
+    return Suggestion("typo", f"{home}.{close[0]}" if home else close[0])
 
 
 def _foreign(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
+    own = _own(trainer)
+    for concept, _ in _concepts(key):
+        better = own.get(concept)
+        if better and better.rpartition(".")[2] != key.rpartition(".")[2] and better in table.keys:
+            return Suggestion("foreign", better)
+    return None
+
+
+def _feature(key: str, trainer: str) -> Suggestion | None:
+    absent = ABSENT.get(trainer, set())
+    found = _concepts(key)
+    if not found or any(concept not in absent for concept, _ in found):
+        return None
+    trainers = list(dict.fromkeys(name for _, name in found))
+    return Suggestion("feature", " or ".join(trainers[:3]))
+
+
+def _own(trainer: str) -> dict[str, str]:
+    from lora_doctor.dialects import all_dialects
+
+    return {concept: name for d in all_dialects() if d.TRAINER == trainer for concept, name in d.CONCEPTS.items()}
+
+
+def _concepts(key: str) -> list[tuple[str, str]]:
+    """What other trainers mean by a key's last word, and who."""
     from lora_doctor.dialects import all_dialects
 
     last = key.rpartition(".")[2]
     if last in COMMON:
-        return None
-    dialects = all_dialects()
-    own = {concept: name for d in dialects if d.TRAINER == trainer for concept, name in d.CONCEPTS.items()}
-    for dialect in dialects:
-        for concept, name in dialect.CONCEPTS.items():
-            better = own.get(concept)
-            if better and name.rpartition(".")[2] == last and better.rpartition(".")[2] != last and better in table.keys:
-                return Suggestion("foreign", better)
-    return None
+        return []
+    return [
+        (concept, dialect.TRAINER)
+        for dialect in all_dialects()
+        for concept, name in dialect.CONCEPTS.items()
+        if name.rpartition(".")[2] == last
+    ]
 
 
 def _misplaced(key: str, table: KeyTable) -> Suggestion | None:

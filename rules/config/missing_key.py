@@ -44,7 +44,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         for key, known in config.table.keys.items():
             if known.required:
                 for name in config.places(key):
-                    if not config.has(name):
+                    if not config.has(name) and not config.items(name):  # `[[directory]]` is its elements
                         setting = config.get(name)
                         yield setting.finding(
                             f"`{setting.key}` is missing: {plan.trainer} stops without it", f"set `{setting.key}`"
