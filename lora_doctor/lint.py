@@ -90,7 +90,7 @@ def examine_document(document: Document, options: Options) -> Result:
         return Result(skipped=(document.name,))
     dialect, kind = recognised
     reader = Reader(datasets=options.datasets, texts=options.texts)
-    plans = tuple(_with_recipe(plan, options.recipe) for plan in dialect.read(document, kind, reader))
+    plans = tuple(_under(options, plan) for plan in dialect.read(document, kind, reader))
     followed = {id(config.document): config.document for plan in plans for config in plan.configs}
     followed.pop(id(document), None)
     file = File(
@@ -107,11 +107,13 @@ def examine_document(document: Document, options: Options) -> Result:
     return Result((file,), kept, (*_duplicates(document), *reader.problems, *troubles, *problems), (), suppressed)
 
 
-def _with_recipe(plan: Plan, recipe: str | None) -> Plan:
-    """The project's recipe stands where the config names none."""
-    if recipe is None or plan.recipe.value is not None:
-        return plan
-    return plan._replace(recipe=Setting(recipe, "default", "recipe", plan.config.anchor))
+def _under(options: Options, plan: Plan) -> Plan:
+    """The project's recipe stands where the config names none; folders left alone are not missed."""
+    if options.recipe is not None and plan.recipe.value is None:
+        plan = plan._replace(recipe=Setting(options.recipe, "default", "recipe", plan.config.anchor))
+    if not options.datasets:
+        plan = plan._replace(datasets=tuple(data._replace(looked_for=False) for data in plan.datasets))
+    return plan
 
 
 def _facts(
