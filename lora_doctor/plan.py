@@ -121,6 +121,7 @@ class Dataset(NamedTuple):
     keep_tokens: Setting[int] = Setting()
     trigger: Setting[str] = Setting()
     regularisation: Setting[bool] = Setting()
+    parent: Listing | None = None  # kohya's layout: the folder whose `N_concept` sub-folders are the datasets
     listing: Listing | None = None  # the folder's file names; None when it is not there or was not asked for
     looked_for: bool = True  # False where the trainer or the user says not to open the folder
     control_listings: tuple[Listing, ...] = ()  # of every control folder; empty unless all could be listed
@@ -169,6 +170,7 @@ class Plan(NamedTuple):
     script: str = ""  # for commands: the script's file name
     dataset_configs: tuple[Config, ...] = ()
     launch: Config | None = None  # the flags of the command line that names this config, for trainers that have both
+    handed: Config | None = None  # what a GUI hands to the script that trains, under that script's keys
     prepared_by: tuple[Config, ...] = ()  # commands of the same script that run before it and write its caches
     model: Component = Component()
     text_encoder: Component = Component()
@@ -212,3 +214,7 @@ class Plan(NamedTuple):
     def get(self, key: str) -> Setting[Any]:
         """A raw setting of the main config by the trainer's own key."""
         return self.config.get(key)
+
+    def argument(self, key: str) -> Setting[Any]:
+        """A setting by the key of the script that trains, which a GUI may call otherwise."""
+        return (self.handed or self.config).get(key)

@@ -20,16 +20,16 @@ EVIDENCE = ("reproduced", "source", "documented", "reported", "contested")
 Check = Callable[[Any], Iterable[Finding]]
 
 # A folder of rules that is named after a trainer or a model family speaks of that trainer or family only.
-TRAINERS = {
-    "lora_doctor": "lora-doctor",
-    "diffusion_pipe": "diffusion-pipe",
-    "ai_toolkit": "ai-toolkit",
-    "simpletuner": "SimpleTuner",
-    "kohya": "sd-scripts",
-    "kohya_gui": "kohya_ss",
-    "musubi": "musubi-tuner",
-    "onetrainer": "OneTrainer",
-    "diffusers": "diffusers",
+TRAINERS: dict[str, tuple[str, ...]] = {
+    "lora_doctor": ("lora-doctor",),
+    "diffusion_pipe": ("diffusion-pipe",),
+    "ai_toolkit": ("ai-toolkit",),
+    "simpletuner": ("SimpleTuner",),
+    "kohya": ("sd-scripts", "kohya_ss"),  # the GUI hands its settings to sd-scripts
+    "kohya_gui": ("kohya_ss",),
+    "musubi": ("musubi-tuner",),
+    "onetrainer": ("OneTrainer",),
+    "diffusers": ("diffusers",),
 }
 FAMILIES = {"klein": "flux2-klein", "sana": "sana", "sdxl": "sdxl", "flux1": "flux1"}
 
@@ -94,7 +94,7 @@ def rule(
         fact = next(getattr(kind, "__name__", str(kind)) for name, kind in check.__annotations__.items() if name != "return")
         trainers = (trainer,) if isinstance(trainer, str) else trainer
         families = (family,) if isinstance(family, str) else family
-        trainers = trainers or ((TRAINERS[topic],) if topic in TRAINERS else ())
+        trainers = trainers or TRAINERS.get(topic, ())
         families = families or ((FAMILIES[topic],) if topic in FAMILIES else ())
         return Rule(
             stem.replace("_", "-"), topic, level, evidence, check, fact, trainers, families, since, until, aliases
@@ -132,7 +132,7 @@ def rules_for(trainers: Iterable[str], families: Iterable[str | None], fact: str
     shelves = [
         topic
         for topic in topics()
-        if (topic not in TRAINERS or TRAINERS[topic] in trainers)
+        if (topic not in TRAINERS or not trainers.isdisjoint(TRAINERS[topic]))
         and (topic not in FAMILIES or FAMILIES[topic] in families)
     ]
     return [rule for topic in shelves for rule in load_topic(topic) if rule.fact == fact]
