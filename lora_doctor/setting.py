@@ -79,6 +79,17 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else f"{value:g}"
 
 
+class Refusal(NamedTuple):
+    """A word of a command line that argparse stops at.
+
+    `setting` holds the word, its place and its removal; its key is the option it stands behind. `why` is `extra`
+    (nothing takes it), `takes no value`, `needs a value`, `ambiguous` or `no number`.
+    """
+
+    setting: Setting[str]
+    why: str
+
+
 class Key(NamedTuple):
     """One key a trainer reads: its type (`int|float`, `list[str]`, `table`...), default, and the values it accepts."""
 
@@ -160,6 +171,9 @@ class Config:
         self.anchor = Place(document, document.start())
         self.insert: Callable[[str, Any], Edit | None] | None = None
         self.lenient = False  # the trainer converts strings itself ("1e-4" is a number, "true" a flag)
+        self.open = False  # more settings follow that can't be read here (`$EXTRA` on a command line)
+        self.repeated: list[Setting[Any]] = []  # options of a command line that a later one overrules
+        self.refused: list[Refusal] = []  # words of a command line that argparse stops at
 
     @property
     def strict(self) -> bool:
@@ -177,6 +191,8 @@ class Config:
         known = self.table.find(key)
         if default is ...:
             default = known.default if known else None
+        if self.open:
+            default = None
         origin = "unknown" if default is None else "default"
         return Setting(default, origin, self.prefix + key, self._home(key), self._inserter(key))
 
@@ -205,6 +221,8 @@ class Config:
 
     def places(self, key: str) -> list[str]:
         """Where a key of the table belongs in this file: `*` stands for every element that is written."""
+        if self.open:
+            return []  # it may stand where it can't be read
         start, star, rest = key.partition("*.")
         if not star:
             home = key.rpartition(".")[0]

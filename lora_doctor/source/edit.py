@@ -75,6 +75,15 @@ def replace_value(document: Document, path: KeyPath, value: Any) -> Edit | None:
     return Edit(entry.span, spell(document, value))
 
 
+def rename_key(document: Document, path: KeyPath, name: str) -> Edit | None:
+    """Give the key at `path` another name in the same table; None where that name is taken."""
+    entry = document.entries.get(path)
+    if entry is None or entry.key is None or not entry.literal or (*path[:-1], name) in document.entries:
+        return None
+    dashes = "--" if str(path[-1]).startswith("--") and not name.startswith("--") else ""
+    return Edit(entry.key, spell(document, dashes + name) if document.syntax == "json" else dashes + name)
+
+
 def delete_pair(document: Document, path: KeyPath) -> Edit | None:
     """Remove a key that stands alone on its lines; None where it shares a line (a fix must not guess)."""
     entry = document.entries.get(path)
@@ -145,11 +154,21 @@ def changed_keys(before: Document, after: bytes) -> set[KeyPath]:
         SourceError: the edited text does not parse.
     """
     old, new = _leaves(before), _leaves(read_text(before.name, after))
-    return {path for path in old.keys() | new.keys() if old.get(path, ...) != new.get(path, ...)}
+    return {path for path in old.keys() | new.keys() if _typed(old.get(path, ...)) != _typed(new.get(path, ...))}
+
+
+def _typed(value: Any) -> tuple[type, Any]:
+    """100 and 100.0 are equal to Python, and not to every trainer."""
+    return type(value), value
 
 
 def _leaves(document: Document) -> dict[KeyPath, Any]:
-    leaves = {path: entry.value for path, entry in document.entries.items() if not isinstance(entry.value, dict)}
+    leaves = {path: entry.value for path, entry in document.entries.items() if not _holds_tables(entry.value)}
     for i, command in enumerate(document.commands):
         leaves |= {(i, j): word.text for j, word in enumerate(command.words)}
     return leaves
+
+
+def _holds_tables(value: Any) -> bool:
+    """A table, or a list of tables: what changes in it is counted at its own keys."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(_holds_tables(item) for item in value))
