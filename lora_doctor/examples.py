@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +19,9 @@ class Example(NamedTuple):
     """One fence: ```` ```toml diffusion-pipe flagged ````, with the files its `files` fences put beside it.
 
     A `files` fence before it lists what lies beside the config, one path a line, optionally with content behind a
-    colon (`images/01.txt: a photo of zwx`). A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside
-    it with this name. `name` is the file name the example itself is written to (`name=config.env` in the fence).
+    colon (`images/01.txt: a photo of zwx`), optionally with the day it was last changed (`images/01.png @ 2026-07-01`).
+    A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name. `name` is the file name
+    the example itself is written to (`name=config.env` in the fence).
     """
 
     syntax: str
@@ -65,12 +68,16 @@ def _example(syntax: str, words: list[str], text: str, beside: tuple[tuple[str, 
 def lay_out(example: Example, folder: Path) -> Path:
     """Write an example and the files beside it into a folder; returns the config's path."""
     for name, content in example.beside:
+        name, _, day = name.partition(" @ ")
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith("/"):
             path.mkdir(exist_ok=True)
         else:
             path.write_text(content, encoding="utf-8")
+        if day:
+            changed = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+            os.utime(path, (changed, changed))
     path = folder / example.name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(example.text, encoding="utf-8")
