@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import Any, NamedTuple
 
 KeyPath = tuple[str | int, ...]
+BOM = b"\xef\xbb\xbf"
 
 
 class SourceError(Exception):
@@ -70,7 +71,7 @@ class Duplicate(NamedTuple):
 
 
 class Position(NamedTuple):
-    """1-based line and column, in characters."""
+    """1-based line and column, in characters; a byte order mark is no character."""
 
     line: int
     column: int
@@ -98,14 +99,14 @@ class Document:
             self._lines = [0, *(i + 1 for i, byte in enumerate(self.text) if byte == 10)]
         line = bisect_right(self._lines, offset)
         start = self._lines[line - 1]
-        return Position(line, len(self.text[start:offset].decode("utf-8", "replace")) + 1)
+        return Position(line, len(self.text[start:offset].removeprefix(BOM).decode("utf-8", "replace")) + 1)
 
     def line(self, number: int) -> str:
         """The text of a 1-based line, without its line break."""
         self.position(0)
         start = self._lines[number - 1]
         end = self._lines[number] if number < len(self._lines) else len(self.text)
-        return self.text[start:end].decode("utf-8", "replace").rstrip("\r\n")
+        return self.text[start:end].removeprefix(BOM).decode("utf-8", "replace").rstrip("\r\n")
 
     def start(self) -> Span:
         """Where a finding about the whole file points: its first line of content."""

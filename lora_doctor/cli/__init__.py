@@ -1,0 +1,82 @@
+"""The command line: one module per command, imported when the command is called, and one boundary for errors.
+
+A command's module has one public click command of the module's name, which does its imports inside; it may return an
+exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from lora_doctor import __version__
+from lora_doctor.source.document import SourceError
+
+COMMANDS = {
+    "lint": "find what will crash, be ignored or waste the run in training configs",
+    "explain": "tell why a rule exists, what to do instead, and its sources",
+    "rules": "list every rule",
+    "plan": "show what a config means: every setting, written or defaulted",
+    "schema": "print the JSON Schema of lora-doctor's own config",
+}
+INTERRUPTED = 130  # 128 + SIGINT, as shells do
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lora_doctor.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lora-doctor", message="%(prog)s %(version)s")
+def group() -> None:
+    """A training doctor and config linter for diffusion LoRAs."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and exit with its code: whatever goes wrong becomes one sentence."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold bytes that are no text
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = group.main(args, prog_name="lora-doctor", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return _refuse(error.format_message())
+    except SourceError as error:
+        return _refuse(error.sentence)
+    except Exception as error:  # a fault of ours
+        if os.environ.get("LORA_DOCTOR_DEBUG"):
+            raise
+        return _refuse(f"internal error ({type(error).__name__}: {error}); please report it")
+
+
+def _refuse(sentence: str) -> int:
+    click.echo(f"lora-doctor: {' '.join(sentence.split())}", err=True)
+    return 2
