@@ -16,6 +16,7 @@ from lora_doctor.source.edit import Edit
 T = TypeVar("T")
 U = TypeVar("U")
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.|$)|^\d+(?=\.|$)")
+_EXPONENT = re.compile(r"(?<=\d)e-0")  # people write 1e-4, Python prints 1e-04
 KEYS = Path(__file__).parent / "dialects" / "keys"
 
 
@@ -51,6 +52,7 @@ class Setting(NamedTuple, Generic[T]):
     ) -> Finding:
         """A finding at this setting (at the table it belongs in, when it is not written)."""
         assert self.place is not None, f"a finding needs a place: {message}"
+        message, action = _EXPONENT.sub("e-", message), _EXPONENT.sub("e-", action)
         return Finding(self.place, message, action, self.key, self.value if self.written else None, fix, related)
 
     def write(self, value: Any, *, safe: bool = True) -> Fix | None:
@@ -76,7 +78,7 @@ class Setting(NamedTuple, Generic[T]):
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else f"{value:g}"
+    return _EXPONENT.sub("e-", f"{value:g}") if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 class Refusal(NamedTuple):
