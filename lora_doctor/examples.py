@@ -20,8 +20,9 @@ class Example(NamedTuple):
 
     A `files` fence before it lists what lies beside the config, one path a line, optionally with content behind a
     colon (`images/01.txt: a photo of zwx`), optionally with the day it was last changed (`images/01.png @ 2026-07-01`).
-    A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name. `name` is the file name
-    the example itself is written to (`name=config.env` in the fence).
+    A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name; an `environment` fence
+    is the machine, as `lora_doctor.environment.described` reads it. `name` is the file name the example itself is
+    written to (`name=config.env` in the fence).
     """
 
     syntax: str
@@ -30,6 +31,7 @@ class Example(NamedTuple):
     text: str
     name: str
     beside: tuple[tuple[str, str], ...]
+    environment: str = ""
 
 
 def examples(rule: Rule) -> list[Example]:
@@ -42,15 +44,18 @@ def parse_examples(docstring: str) -> list[Example]:
     doc = textwrap.dedent("    " + docstring.lstrip("\n"))
     found: list[Example] = []
     beside: list[tuple[str, str]] = []
+    environment = ""
     for syntax, info, text in _FENCE.findall(doc):
         words = info.split()
         if syntax == "files":
             beside += [_listed(line) for line in text.splitlines() if line.strip()]
+        elif syntax == "environment":
+            environment = text
         elif words and words[0] == "file":
             beside.append((words[1], text))
         elif words and words[-1] in ("flagged", "clean") or any(word.startswith("name=") for word in words):
-            found.append(_example(syntax, words, text, tuple(beside)))
-            beside = []
+            found.append(_example(syntax, words, text, tuple(beside))._replace(environment=environment))
+            beside, environment = [], ""
     return found
 
 

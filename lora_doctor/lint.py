@@ -121,6 +121,10 @@ def _facts(
 ) -> tuple[list[tuple[Plan, Any]], list[Problem]]:
     """The records that rules look at, each with the plan it belongs to."""
     facts: list[tuple[Plan, Any]] = [(plan, plan) for plan in plans]
+    if options.environment:
+        from lora_doctor.environment import probe
+
+        facts += [(plan, probe(plan)) for plan in plans if plan.training]
     try:
         facts += [(change.plan, change) for change in rate_changes(document, plans, dialect, options.against)]
     except SourceError as error:

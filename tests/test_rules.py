@@ -6,21 +6,40 @@ from pathlib import Path
 
 import pytest
 
+from lora_doctor.dialects import recognise
+from lora_doctor.dialects.reader import Reader
+from lora_doctor.environment import described
 from lora_doctor.examples import Example, examples, lay_out
+from lora_doctor.judge import judge
 from lora_doctor.lint import Found, lint_file
 from lora_doctor.rule import Rule, all_rules
 from lora_doctor.source.edit import apply, changed_keys
+from lora_doctor.source.read import read_file
 
 RULES = {rule.id: rule for rule in all_rules()}
 CASES = [(rule, i, example) for rule in RULES.values() for i, example in enumerate(examples(rule))]
 
 
 def _found(path: Path, rule: Rule, example: Example) -> list[Found]:
+    if example.environment:
+        return _found_on(path, rule, example)
     result = lint_file(path)
     assert not result.problems, result.problems
     assert result.files, f"not recognised as {example.trainer}"
     assert result.files[0].trainer == example.trainer
     return [found for found in result.found if found.rule.id == rule.id]
+
+
+def _found_on(path: Path, rule: Rule, example: Example) -> list[Found]:
+    """The same on the machine the example describes, not on this one."""
+    document = read_file(path)
+    recognised = recognise(document, example.trainer)
+    assert recognised, f"not recognised as {example.trainer}"
+    plans = recognised[0].read(document, recognised[1], Reader())
+    facts = [(plan, described(example.environment, plan)) for plan in plans]
+    found, problems = judge(facts, document.name)
+    assert not problems, problems
+    return [each for each in found if each.rule.id == rule.id]
 
 
 @pytest.mark.parametrize("rule, number, example", CASES, ids=[f"{r.id}-{i}" for r, i, _ in CASES])

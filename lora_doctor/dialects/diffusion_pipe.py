@@ -13,7 +13,7 @@ from lora_doctor.dialects.diffusion_pipe_launch import Launch, launches, replica
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.models.identify import ModelIdentity
-from lora_doctor.optimizers import DECAYS, RATES
+from lora_doctor.models.optimizers import DECAYS, RATES
 from lora_doctor.plan import (
     UNKNOWN,
     Component,

@@ -159,11 +159,15 @@ def changed_keys(before: Document, after: bytes) -> set[KeyPath]:
 
 def _typed(value: Any) -> tuple[type, Any]:
     """100 and 100.0 are equal to Python, and not to every trainer."""
-    return type(value), value
+    return type(value), [_typed(item) for item in value] if isinstance(value, list) else value
 
 
 def _leaves(document: Document) -> dict[KeyPath, Any]:
-    leaves = {path: entry.value for path, entry in document.entries.items() if not _holds_tables(entry.value)}
+    leaves = {
+        path: entry.value
+        for path, entry in document.entries.items()
+        if not _holds_tables(entry.value) and not _is_item(document, path)
+    }
     for i, command in enumerate(document.commands):
         leaves |= {(i, j): word.text for j, word in enumerate(command.words)}
     return leaves
@@ -172,3 +176,9 @@ def _leaves(document: Document) -> dict[KeyPath, Any]:
 def _holds_tables(value: Any) -> bool:
     """A table, or a list of tables: what changes in it is counted at its own keys."""
     return isinstance(value, dict) or (isinstance(value, list) and any(_holds_tables(item) for item in value))
+
+
+def _is_item(document: Document, path: KeyPath) -> bool:
+    """An item of a plain list: the list itself is the value."""
+    home = document.entries.get(path[:-1]) if path else None
+    return home is not None and isinstance(home.value, list) and not _holds_tables(home.value)

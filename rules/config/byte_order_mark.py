@@ -1,8 +1,7 @@
 from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
-from lora_doctor.rule import Finding, Place, rule
-from lora_doctor.source.document import Span
+from lora_doctor.rule import Finding, rule
 
 MARK = b"\xef\xbb\xbf"
 
@@ -47,8 +46,5 @@ def check(plan: Plan) -> Iterator[Finding]:
         lost = document.text[len(MARK) :][:1] not in (b"[", b"#", b"\r", b"\n", b" ", b"\t")
         name = document.line(1).lstrip("\ufeff").partition("=")[0].strip()
         effect = f"the first setting, `{name}`, is lost" if lost else "the trainer can't read the file"
-        yield Finding(
-            Place(document, Span(0, len(MARK))),
-            f"the file begins with a byte order mark: {effect}",
-            "save it as UTF-8 without BOM",
-        )
+        message = f"the file begins with a byte order mark: {effect}"
+        yield Finding(config.anchor, message, "save it as UTF-8 without BOM")

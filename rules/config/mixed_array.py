@@ -2,8 +2,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lora_doctor.plan import Plan
-from lora_doctor.rule import Finding, Fix, Place, rule
-from lora_doctor.source.edit import replace_value
+from lora_doctor.rule import Finding, rule
 
 
 @rule(level="error", evidence="reproduced", trainer=("diffusion-pipe", "sd-scripts", "musubi-tuner"))
@@ -66,21 +65,17 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     for config in plan.configs:
-        document = config.document
-        if document.syntax != "toml":
+        if config.document.syntax != "toml":
             continue
-        for path, entry in document.entries.items():
-            kinds = {kind_of(item) for item in entry.value} if isinstance(entry.value, list) else set()
-            if len(kinds) < 2:
+        for _, setting in config.written():
+            kinds = mixed(setting.value)
+            if not kinds:
                 continue
-            names = " and ".join(sorted(kinds))
-            place = Place(document, entry.span, path)
-            yield Finding(
-                place,
-                f"{names} in one array: the `toml` package stops with `Not a homogeneous array`",
+            numbers = [item for item in setting.value or () if type(item) in (int, float)]
+            yield setting.finding(
+                f"{' and '.join(kinds)} in one array: the `toml` package stops with `Not a homogeneous array`",
                 "write all elements alike",
-                ".".join(str(part) for part in path),
-                fix=as_floats(place, entry.value) if kinds == {"floats", "integers"} else None,
+                setting.write([float(item) for item in numbers]) if len(numbers) == len(setting.value or ()) else None,
             )
 
 
@@ -90,7 +85,9 @@ def kind_of(item: Any) -> str:
     return names.get(type(item), "dates")
 
 
-def as_floats(place: Place, values: list[Any]) -> Fix | None:
-    """The same numbers, all written as floats."""
-    edit = replace_value(place.document, place.path, [float(value) for value in values])
-    return Fix("write all numbers as floats", place.document, (edit,), True) if edit else None
+def mixed(value: Any) -> list[str]:
+    """The types that stand side by side in a list or in one inside it; none where all are alike."""
+    if not isinstance(value, list):
+        return []
+    kinds = sorted({kind_of(item) for item in value})
+    return kinds if len(kinds) > 1 else next((inner for item in value if (inner := mixed(item))), [])

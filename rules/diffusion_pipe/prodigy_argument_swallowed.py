@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.optimizers import PRODIGY
+from lora_doctor.models.optimizers import PRODIGY
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
