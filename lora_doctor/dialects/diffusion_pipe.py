@@ -96,12 +96,14 @@ def recognise(document: Document) -> str | None:
     if isinstance(directories, list) and any(isinstance(d, dict) and "path" in d for d in directories):
         return "dataset"
     model = data.get("model")
-    if isinstance(model, dict) and (f"model:{model.get('type')}" in key_tables("diffusion_pipe")):
-        return "training"
-    tables = sum(isinstance(data.get(table), dict) for table in ("adapter", "optimizer", "model"))
     known = key_table("diffusion_pipe", "main").keys
-    own = sum(key in known for key in data) - tables
-    if tables >= 1 and own >= 3 and ("dataset" in data or "micro_batch_size_per_gpu" in data):
+    own = sum(key in known for key in data if not isinstance(data[key], dict))
+    if isinstance(model, dict) and f"model:{model.get('type')}" in key_tables("diffusion_pipe"):
+        reads = key_table("diffusion_pipe", f"model:{model['type']}").keys  # other programs have a [model].type too
+        if own >= 2 or ("dtype" in model and 2 * sum(key in reads for key in model) > len(model)):
+            return "training"
+    tables = any(isinstance(data.get(table), dict) for table in ("adapter", "optimizer", "model"))
+    if tables and own >= 3 and ("dataset" in data or "micro_batch_size_per_gpu" in data):
         return "training"
     if {"enable_ar_bucket", "num_ar_buckets"} & data.keys() and {"resolutions", "size_buckets"} & data.keys():
         return "dataset"

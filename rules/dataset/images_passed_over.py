@@ -47,7 +47,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     path = "data/more"
     ```
     """
-    entered = {data.listing.folder.resolve() for data in plan.datasets if data.listing is not None}
+    listings = [each for data in plan.datasets for each in (data.listing, data.mask_listing, *data.control_listings)]
+    entered = {each.folder.resolve() for each in listings if each is not None}  # masks often lie inside the folder
     for data in plan.datasets:
         listing = data.listing
         if listing is None or not listing.images or not data.folder.written:
