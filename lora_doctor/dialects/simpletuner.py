@@ -173,6 +173,7 @@ def _run(run: Config, reader: Reader) -> Plan:
     backends = _backends(backend_file, reader, run)
     lycoris_file = reader.document(_lycoris_path(run), document)
     lycoris = lycoris_settings(lycoris_file) if lycoris_file is not None and lycoris_file.syntax == "json" else None
+    datasets = backends.datasets if backends else ()
     base = model(run, reader)
     steps = get("max_train_steps").map(lambda value: whole(value) or None)
     return Plan(
@@ -195,11 +196,12 @@ def _run(run: Config, reader: Reader) -> Plan:
         accumulation=get("gradient_accumulation_steps").map(whole),
         processes=get("num_processes").map(whole),
         seed=get("seed").map(whole),
+        trigger=next((data.trigger for data in datasets if data.trigger.value), Setting()),
         train_text_encoder=get("train_text_encoder"),
         cache_latents=get("vae_cache_disable").map(lambda off: not off),
         cache_text=get("text_cache_disable").map(lambda off: not off),
         prompt_tokens=prompt_tokens(run),
-        datasets=backends.datasets if backends else (),
+        datasets=datasets,
     )
 
 

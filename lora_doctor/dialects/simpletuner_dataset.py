@@ -7,6 +7,8 @@ helpers/data_backend/{factory,local,config/image}.py, helpers/prompts.py, bghira
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any, NamedTuple
 
 from lora_doctor.dataset.listing import IMAGES, VIDEOS, Listing
@@ -27,6 +29,8 @@ CAPTIONS = {
     "huggingface": "column",
     "webshart": "json",
 }
+MAX_CAPTIONS = 5_000  # files read for their lines
+MAX_STORED_BYTES = 64 * 1024 * 1024
 OWN_CAPTIONS = ("huggingface", "webshart")  # backends that bring their captions: the strategy has their name
 
 
@@ -117,33 +121,73 @@ class _Entry:
 
 def _dataset(entry: _Entry, conditioning: dict[str, _Entry], reader: Reader) -> Dataset:
     masks, controls = _linked(entry, conditioning)
+    listing = entry.listing(reader)
     listings = tuple(control.listing(reader) for control in controls)
     only_prompt = entry.shared("only_instance_prompt").value is True
     strategy = _strategy(entry)
     prefixed = entry.shared("prepend_instance_prompt").value is True
+    prompt = entry.shared("instance_prompt").map(_text)
     return Dataset(
         entry.config,
         entry.prefix,
         folder=entry.get("instance_data_dir") if entry.stored == "local" else Setting(),
         control=controls[0].get("instance_data_dir") if controls else Setting(),
         masks=masks[0].get("instance_data_dir") if masks else Setting(),
-        repeats=entry.get("repeats").map(_times),
+        repeats=entry.get("repeats").map(_times) if not _stretched(entry) else Setting(),
         resolution=_resolution(entry),
         buckets=entry.get("crop").map(lambda crop: not (crop and entry.get("crop_aspect").value == "square")),
         batch_size=entry.shared("train_batch_size").map(whole),
         caption_source=strategy.map(lambda _: "prompt") if only_prompt else strategy.map(CAPTIONS.get),
+        prompt=prompt if only_prompt or strategy.value == "instanceprompt" else Setting(),
         caption_extension=strategy.map(lambda name: ".txt" if name == "textfile" and not only_prompt else None),
+        caption_counts=_caption_counts(listing) if strategy.value == "textfile" and not only_prompt else None,
         caption_dropout=entry.run.get("caption_dropout_probability") if entry.run else Setting(),
         shuffle_tags=entry.get("caption_shuffle.enable", False),
         keep_tokens=entry.get("caption_shuffle.position_start"),
-        trigger=entry.shared("instance_prompt").map(_text) if prefixed else Setting(),
+        trigger=prompt if prefixed else Setting(),
         regularisation=entry.get(
             "is_regularization_data" if entry.has("is_regularization_data") else "is_regularisation_data"
         ),
-        listing=entry.listing(reader),
+        listing=listing,
+        stored=_stored(entry, listing),
         control_listings=tuple(found for found in listings if found) if all(listings) else (),
         mask_listing=masks[0].listing(reader) if masks else None,
     )
+
+
+def _stretched(entry: _Entry) -> bool:
+    """Whether a set that is too small for a step is repeated until it fills one."""
+    allowed = entry.run is not None and entry.run.get("allow_dataset_oversubscription").value is True
+    return allowed and not entry.get("repeats").value
+
+
+def _caption_counts(listing: Listing | None) -> dict[str, int | None] | None:
+    """Captions per image: every line that is not blank is one."""
+    if listing is None or len(listing.images) > MAX_CAPTIONS:
+        return None
+    counts: dict[str, int | None] = {}
+    for image in listing.captioned(".txt"):
+        try:
+            text = (listing.folder / f"{os.path.splitext(image)[0]}.txt").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        counts[image] = sum(bool(line.strip()) for line in text.split("\n"))
+    return counts
+
+
+def _stored(entry: _Entry, listing: Listing | None) -> dict[str, Any] | None:
+    """The settings that an earlier run with this `id` saved in the folder, None where there are none."""
+    if listing is None:
+        return None
+    path = listing.folder / f"aspect_ratio_bucket_indices_{entry.get('cache_file_suffix').value or entry.id}.json"
+    try:
+        if path.stat().st_size > MAX_STORED_BYTES:
+            return None
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    stored = content.get("config") if isinstance(content, dict) else None
+    return stored if isinstance(stored, dict) else None
 
 
 def _linked(entry: _Entry, conditioning: dict[str, _Entry]) -> tuple[list[_Entry], list[_Entry]]:

@@ -16,9 +16,10 @@ from lora_doctor.setting import Config, Setting, key_table
 
 FAMILY_NAMES = {
     "flux": "flux1", "sana": "sana", "sdxl": "sdxl", "sd3": "sd3", "sd1x": "sd15", "sd2x": "sd2",
-    "qwen_image": "qwen-image", "z_image": "z-image", "hunyuanvideo": "hunyuan", "ltxvideo": "ltx", "ltxvideo2": "ltx", "lumina2": "lumina",
-    "ernie": "ernie-image", "longcat_image": "longcat", "longcat_video": "longcat", "stable_cascade": "cascade",
-    "sanavideo": "sana-video", "pixart_sigma": "pixart", "cosmos2image": "cosmos",
+    "qwen_image": "qwen-image", "z_image": "z-image", "hunyuanvideo": "hunyuan", "ltxvideo": "ltx",
+    "ltxvideo2": "ltx", "lumina2": "lumina", "ernie": "ernie-image", "longcat_image": "longcat",
+    "longcat_video": "longcat", "stable_cascade": "cascade", "sanavideo": "sana-video", "pixart_sigma": "pixart",
+    "cosmos2image": "cosmos",
 }  # fmt: skip
 # Tokens per prompt; `tokenizer_max_length` is overruled here.
 FIXED_TOKENS = {"flux2": 512, "sana": 300, "sdxl": 77}

@@ -31,10 +31,9 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     steps, epochs = plan.steps, plan.get("num_train_epochs")
     if plan.training and steps.value and isinstance(epochs.value, int) and epochs.value > 0:
-        count = f"{epochs.value}" if epochs.written else f"{epochs.value}, the default,"
-        place = epochs if epochs.written else steps
+        place, origin = (epochs, "") if epochs.written else (steps, " by default")
         yield place.finding(
-            f"`max_train_steps` is {steps.value} and `num_train_epochs` {count}: ValueError at start",
+            f"`max_train_steps` is {steps.value} and `num_train_epochs` {epochs.value}{origin}: ValueError at start",
             "set `num_train_epochs` to 0",
             epochs.write(0, safe=False),
         )
