@@ -71,7 +71,7 @@ CONCEPTS = {
     "dataset.caption_extension": "datasets.*.caption_ext",
     "dataset.caption_dropout": "datasets.*.caption_dropout_rate",
     "dataset.shuffle_tags": "datasets.*.shuffle_tokens",
-    "dataset.keep_tokens": "datasets.*.keep_tokens",
+    "dataset.keep_tokens": "datasets.*.keep_tokens",  # against token dropout only
     "dataset.trigger": "datasets.*.trigger_word",
     "dataset.regularisation": "datasets.*.is_reg",
 }

@@ -36,6 +36,7 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
     listing = None if as_json else reader.listing(folder, config.document, extensions, recursive=True)
     extension = caption_extension(config, entry)
     trigger = get("trigger_word") if get("trigger_word").value else config.get("trigger_word")
+    # `keep_tokens` holds tokens against dropout only, never against shuffling: it is not the plan's `keep_tokens`
     batch = get("batch_size") if get("batch_size").value else config.get("train.batch_size")
     controls = [reader.listing(control, config.document, IMAGES) for control in control_folders(config, entry)]
     return Dataset(
@@ -52,7 +53,6 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
         caption_extension=extension,
         caption_dropout=get("caption_dropout_rate"),
         shuffle_tags=get("shuffle_tokens"),
-        keep_tokens=get("keep_tokens"),
         trigger=trigger.map(lambda word: word or None),
         regularisation=get("is_reg"),
         listing=listing,

@@ -13,7 +13,7 @@ from lora_doctor.setting import Config, KeyTable
 from lora_doctor.source.document import Document, Entry, KeyPath
 
 VARIABLE = re.compile(r"\$\{([^}]+)\}")
-_EXPONENT = re.compile(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)[eE][-+]?[0-9]+$")
+_EXPONENT = re.compile(r"^(?:[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9_]+[eE][-+][0-9]+)$")
 
 
 def process_config(document: Document, table: KeyTable, root: KeyPath) -> Config:
