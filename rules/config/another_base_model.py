@@ -29,7 +29,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     declared, found = plan.model.declared, plan.model.found
-    if not plan.training or not declared.family or not found.family or found.certainty == "ambiguous":
+    named = plan.model.setting.written and found.certainty != "ambiguous"
+    if not plan.training or not named or not declared.family or not found.family:
         return
     other_family = declared.family != found.family
     other_size = not other_family and declared.size and found.size and declared.size != found.size

@@ -59,6 +59,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     family = plan.model.found.family
     other = CANNOT.get(plan.trainer, {}).get(family or "")
-    if plan.training and other and family and plan.model.found.certainty != "ambiguous":
+    named = plan.model.setting.written and plan.model.found.certainty != "ambiguous"
+    if plan.training and other and family and named:
         title = FAMILIES[family].title
         yield plan.model.setting.finding(f"this is {title}, which {plan.trainer} can't train", f"use {other}")
