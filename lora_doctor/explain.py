@@ -62,8 +62,9 @@ def as_text(rule: Rule, *, width: int = 88, colour: bool = False) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False,
-                         break_on_hyphens=False)
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _example(example: Example, flagged: bool, colour: bool) -> Iterator[str]:

@@ -18,6 +18,7 @@ from lora_doctor.dialects import trainer_names
 from lora_doctor.dialects.reader import Problem
 from lora_doctor.lint import UNRECOGNISED, lint_files
 from lora_doctor.report import Report, render
+from lora_doctor.report.mask import without_secrets
 from lora_doctor.result import Options, Result
 from lora_doctor.selection import did_you_mean
 from lora_doctor.settings import Settings, load_settings, nearest_settings
@@ -193,7 +194,7 @@ def _fix(request: Request, jobs: Sequence[Job], problems: list[Problem], known: 
         tell(f"{done.left_out} {what} left out: more than the named key would change")
     problems += _problems(jobs, done.result)
     if request.diff:
-        put(diff(done.changes), request.output)
+        put(without_secrets(diff(done.changes), done.result.found), request.output)
         tell_problems(problems)
         return 2 if problems else int(bool(done.changes))
     streamed = os.path.realpath(request.stdin_filename or "<stdin>") if STDIN in request.paths else None

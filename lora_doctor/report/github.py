@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from lora_doctor.report import Report
 from lora_doctor.report.mask import without_tokens
 from lora_doctor.report.places import repository_path, shown_name, shown_region
+from lora_doctor.report.terminal import printable
 from lora_doctor.report.text import summary
 from lora_doctor.result import Found
 from lora_doctor.rule import LEVELS
@@ -44,7 +45,7 @@ def _annotation(each: Found) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _property(text: str) -> str:

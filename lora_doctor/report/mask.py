@@ -19,6 +19,16 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub(lambda match: "*" * len(match[0]), text)
 
 
+def without_secrets(text: str, found: Iterable[Found]) -> str:
+    """The text without tokens, and without what rules called private wherever it stands."""
+    for each in found:
+        if each.finding.private:
+            place = each.finding.place
+            secret = place.document.text[place.span.start : place.span.end].decode("utf-8", "replace").strip("\"' \r\n")
+            text = text.replace(secret, "*" * len(secret)) if secret else text
+    return without_tokens(text)
+
+
 def private_spans(found: Iterable[Found]) -> dict[int, list[Span]]:
     """The spans that rules called private, by the identity of their document."""
     spans: dict[int, list[Span]] = {}
