@@ -111,11 +111,13 @@ class Dataset(NamedTuple):
     masks: Setting[str] = Setting()
     repeats: Setting[float] = Setting()  # times an image is shown per epoch
     resolution: Setting[list[int]] = Setting()  # edge lengths in pixels; several: the set is trained at each
+    each_resolution: bool = True  # False: of several resolutions, an image gets one of them per epoch
     buckets: Setting[bool] = Setting()
     batch_size: Setting[int] = Setting()
     caption_source: Setting[str] = Setting()
+    prompt: Setting[str] = Setting()  # the one caption of every image, where the source is `prompt`
     caption_extension: Setting[str] = Setting()  # with its dot
-    caption_counts: Mapping[str, int | None] | None = None  # of a caption file: captions per image; None: no list
+    caption_counts: Mapping[str, int | None] | None = None  # captions per image, where a file may hold several
     caption_dropout: Setting[float] = Setting()
     shuffle_tags: Setting[bool] = Setting()
     keep_tokens: Setting[int] = Setting()
@@ -126,6 +128,7 @@ class Dataset(NamedTuple):
     looked_for: bool = True  # False where the trainer or the user says not to open the folder
     control_listings: tuple[Listing, ...] = ()  # of every control folder; empty unless all could be listed
     mask_listing: Listing | None = None
+    stored: Mapping[str, Any] | None = None  # settings that an earlier run left beside the images and restores
     caches: Listing | None = None  # the folder of cached latents and texts, for trainers that train from files there
 
     def get(self, key: str) -> Setting[Any]:
@@ -195,6 +198,7 @@ class Plan(NamedTuple):
     cache_text: Setting[bool] = Setting()
     prompt_tokens: Setting[int] = Setting()  # longest prompt in tokens; the rest falls off
     datasets: tuple[Dataset, ...] = ()
+    unused: tuple[Dataset, ...] = ()  # entries that are switched off, or for validation only
 
     @property
     def training(self) -> bool:

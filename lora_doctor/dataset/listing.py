@@ -20,7 +20,8 @@ class Listing(NamedTuple):
     unread_images: tuple[str, ...]  # images in formats or sub-folders that this trainer passes over
     texts: tuple[str, ...]  # .txt, .caption and the like
     others: tuple[str, ...]
-    folders: tuple[str, ...]
+    folders: tuple[str, ...]  # sub-folders with files in them
+    hidden: tuple[str, ...] = ()  # sub-folders passed over here: hidden ones and trainers' caches
 
     def captioned(self, extension: str) -> tuple[str, ...]:
         """Images that have a side-car caption with this extension (dot included)."""
@@ -50,7 +51,19 @@ def list_folder(folder: Path, extensions: frozenset[str] = IMAGES, *, recursive:
         else:
             others.append(name)
     parts = (tuple(sorted(part)) for part in (images, unread, texts, others, folders))
-    return Listing(folder, *parts)
+    return Listing(folder, *parts)._replace(hidden=_hidden(folder))
+
+
+def _hidden(folder: Path) -> tuple[str, ...]:
+    try:
+        with os.scandir(folder) as entries:
+            return tuple(sorted(e.name for e in entries if _passed_over(e.name) and e.is_dir(follow_symlinks=False)))
+    except OSError:
+        return ()
+
+
+def _passed_over(name: str) -> bool:
+    return name in CACHES or name.startswith(".")
 
 
 def _walk(folder: Path) -> list[str] | None:
@@ -59,7 +72,7 @@ def _walk(folder: Path) -> list[str] | None:
     if not folder.is_dir():
         return None
     for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in CACHES and not name.startswith(".")]
+        folders[:] = [name for name in folders if not _passed_over(name)]
         inside = os.path.relpath(root, folder).replace(os.sep, "/")
         names += [name if inside == "." else f"{inside}/{name}" for name in files]
         if len(names) > MAX_FILES:

@@ -1,7 +1,7 @@
 """Shell scripts and dotenv files: commands as words, variables expanded from earlier assignments.
 
 Comments, continuations and quoting are tree-sitter's; each word keeps the place it was written at, so that a flag
-kept in an array is reported in the array.
+kept in an array is reported in the array. What a branch, a loop or a function leaves open is unknown after it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lora_doctor.source.document import Command, Comment, Document, Entry, SourceError, Span, Word
+from lora_doctor.source.shell_words import MAX_DEPTH, MAX_WORDS, Variable, Words, merged, source, span
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 BOM = b"\xef\xbb\xbf"
-MAX_WORDS = 20_000  # arrays that contain themselves twice would double for ever
-_EXPANSION = re.compile(r"^\$(?:(\w+)|\{(\w+)(?:(:?[-=?+])(.*))?\})$", re.S)
-_ARRAY = re.compile(r"^\$\{(\w+)\[[@*]\]\}$")
-_Variables = dict[str, tuple[Word, ...]]
+_BRANCHES = frozenset(
+    ("if_statement", "case_statement", "while_statement", "for_statement", "c_style_for_statement",
+     "function_definition", "subshell", "list")
+)  # fmt: skip
+_CLAUSES = frozenset(("elif_clause", "else_clause", "case_item"))
 
 
 @cache
@@ -31,36 +33,30 @@ def _parser() -> Parser:
 
 
 def parse_shell(name: str, text: bytes) -> Document:
-    """Read a POSIX or bash script; PowerShell's and cmd's line continuations are understood as well."""
+    """Read a POSIX or bash script, a dotenv file, a PowerShell script (`.ps1`) or a batch file (`.bat`, `.cmd`)."""
+    suffix = name.lower().rpartition(".")[2]
     document = Document(name, text, "shell")
-    plain = _posix(name, text.replace(BOM, b"   ", 1) if text.startswith(BOM) else text)
-    root = _parser().parse(plain).root_node
-    _refuse_open_quote(root)
-    reader = _Reader(document)
-    reader.read(root)
+    plain = text.replace(BOM, b"   ", 1) if text.startswith(BOM) else text
+    if suffix == "ps1":
+        from lora_doctor.source.powershell import read_powershell as read
+    elif suffix in ("bat", "cmd"):
+        from lora_doctor.source.batch import read_batch as read
+    else:
+        read = _read_posix
+    read(document, plain)
     document.entries[()] = Entry(None, Span(0, len(text)))
     document.data = {path[1]: entry.value for path, entry in document.entries.items() if len(path) == 2}
     document.comments.sort(key=lambda comment: comment.span)
     return document
 
 
-def _posix(name: str, text: bytes) -> bytes:
-    """Windows continuations (`^`, backtick) become backslashes: one byte for one byte, so every offset stays."""
-    text = text.replace(b"\\\r\n", b"\\\n ").replace(b"\r\n", b" \n")
-    suffix = name.lower().rpartition(".")[2]
-    if suffix in ("bat", "cmd"):
-        text = re.sub(rb"(?mi)^(\s*)(?:rem |::)", lambda m: m[1] + b"#" + b" " * (len(m[0]) - len(m[1]) - 1), text)
-        return re.sub(rb"\^[ \t]*(?=\n)", lambda m: b" " * (len(m[0]) - 1) + b"\\", text)
-    if suffix == "ps1":
-        text = re.sub(rb"(?m)^([ \t]*)\$(?:env:)?(\w+)[ \t]*=[ \t]*", _powershell_assignment, text)
-        return re.sub(rb"`[ \t]*(?=\n)", lambda m: b" " * (len(m[0]) - 1) + b"\\", text)
-    return text
-
-
-def _powershell_assignment(match: re.Match[bytes]) -> bytes:
-    """`$name = "x"` reads as `name="x"`, padded in front to its old length."""
-    plain = match[2] + b"="
-    return b" " * (len(match[0]) - len(plain)) + plain
+def _read_posix(document: Document, data: bytes) -> None:
+    """Windows line ends are read as if they were not there; what bash makes of them is for a rule to say."""
+    plain = data.replace(b"\\\r\n", b"\\\n ").replace(b"\r\n", b" \n")
+    root = _parser().parse(plain).root_node
+    _refuse_open_quote(root)
+    zsh = document.name.lower().endswith(".zsh") or re.match(rb"#!\S*(/|env )zsh", plain) is not None
+    _Reader(document, Words(splits=not zsh), plain).walk(root, 0)
 
 
 def _refuse_open_quote(root: Node) -> None:
@@ -80,130 +76,145 @@ def _place(node: Node) -> tuple[int, int]:
 
 
 class _Reader:
-    """Walks a script in the order of the text; holds the variables assigned so far."""
+    """Walks a script in the order of the text and fills the document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, words: Words, plain: bytes) -> None:
         self.document = document
-        self.variables: _Variables = {}
+        self.words = words
+        self.plain = plain
         self.count = 0
 
-    def read(self, root: Node) -> None:
+    def walk(self, root: Node, depth: int) -> None:
+        """Everything below a node; branches are walked one by one."""
+        if depth > MAX_DEPTH:
+            raise SourceError("not a readable script: nested too deeply", *_place(root))
         stack = [root]
         while stack:
             node = stack.pop()
             if node.type == "comment":
-                self.document.comments.append(Comment(_text(node), _span(node)))
+                self.document.comments.append(Comment(source(node), span(node)))
             elif node.type == "variable_assignment":
                 self._assign(node)
             elif node.type == "command":
                 self._command(node)
-            stack.extend(reversed(node.named_children))
+            elif node.type == "unset_command":
+                for child in node.named_children:
+                    self.words.variables.pop(source(child), None)
+            if node.type in _BRANCHES and node is not root:
+                self._branches(node, depth)
+            else:
+                stack.extend(reversed(node.named_children))
+
+    def _branches(self, node: Node, depth: int) -> None:
+        """Each branch starts from the variables before it; afterwards only what all agree on is known."""
+        if node.type == "list":
+            return self._list(node, depth)
+        before = dict(self.words.variables)
+        ends = [before]
+        outer = self.words.in_function
+        self.words.in_function = outer or node.type == "function_definition"
+        self._loop_variable(node)
+        for child in node.named_children:
+            if child.type in _CLAUSES:
+                ends.append(self.words.variables)
+                self.words.variables = dict(before)
+            self.walk(child, depth + 1) if child.type not in _BRANCHES else self._nested(child, depth + 1)
+        ends.append(self.words.variables)
+        self.words.in_function = outer
+        if node.type == "if_statement" and any(child.type == "else_clause" for child in node.named_children):
+            ends = ends[1:]
+        self.words.variables = before if node.type == "subshell" else merged(ends)
+        return None
+
+    def _nested(self, node: Node, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise SourceError("not a readable script: nested too deeply", *_place(node))
+        self._branches(node, depth)
+
+    def _list(self, node: Node, depth: int) -> None:
+        """`a && b || c`: each part runs or not; a variable first set here is taken as set (`[ -z "$X" ] && X=1`)."""
+        parts: list[Node] = []
+        while node.type == "list":  # nests to the left
+            parts += reversed(node.named_children[1:])
+            node = node.named_children[0]
+        before = dict(self.words.variables)
+        for part in (node, *reversed(parts)):
+            self.walk(part, depth + 1) if part.type not in _BRANCHES else self._nested(part, depth + 1)
+        known = {name: value for name, value in self.words.variables.items() if name not in before}
+        self.words.variables = merged([before, self.words.variables]) | known
+
+    def _loop_variable(self, node: Node) -> None:
+        """`for x in a`: one value is known, several are not."""
+        if node.type != "for_statement" or not node.named_children:
+            return
+        name, *rest = node.named_children
+        values = [word for child in rest if child.type != "do_group" for word in self.words.expand(child)]
+        single = len(values) == 1 and values[0].known
+        self.words.variables[source(name)] = Variable(tuple(values) if single else (), known=single)
 
     def _assign(self, node: Node) -> None:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name is None:
             return
-        words = self._words(value) if value is not None else ()
-        appended = _text(node)[len(_text(name)) :].startswith("+=")
-        self.variables[_text(name)] = (*self.variables.get(_text(name), ()), *words) if appended else words
-        place = _span(value) if value is not None else Span(node.end_byte, node.end_byte)
-        literal = len(words) == 1 and words[0].literal
-        text = " ".join(word.text for word in words)
-        self.document.entries[("env", _text(name))] = Entry(text, place, _span(name), literal)
+        key = source(name)
+        if value is not None and value.type == "array":
+            words = self.words.expand(value)
+        else:
+            place = Span(node.end_byte, node.end_byte)
+            words = (self.words.value(value) if value is not None else Word("", place),)
+        place = span(value) if value is not None else Span(node.end_byte, node.end_byte)
+        variable = Variable(words, value is not None and value.type == "array")
+        if source(node)[len(key) :].startswith("+="):
+            variable = self._appended(key, variable, place)
+        literal = len(variable.words) == 1 and variable.words[0].literal
+        self.document.entries[("env", key)] = Entry(variable.text, place, span(name), literal)
+        if node.parent is None or node.parent.type != "command":  # `X=1 command` sets it for that command only
+            self.words.variables[key] = variable
+
+    def _appended(self, key: str, more: Variable, place: Span) -> Variable:
+        found = self.words.variables.get(key, Variable((), more.array))
+        if more.array or found.array:
+            return Variable((*found.words, *more.words), True, found.known)
+        known = all(word.known for word in (*found.words, *more.words))
+        return Variable((Word(found.text + more.text, place, False, known),), False, found.known)
 
     def _command(self, node: Node) -> None:
-        parts = [child for child in node.named_children if child.type not in ("comment", "variable_assignment")]
         words: list[Word] = []
-        for part in parts:
-            if "redirect" not in part.type and part.type != "herestring_redirect":
-                words += self._words(part)
+        end = node.start_byte
+        for part in node.named_children:
+            if "redirect" not in part.type and part.type not in ("comment", "variable_assignment"):
+                more = self._glued(self._blanks(end, part.start_byte), self.words.expand(part))
+                if words and part.start_byte == end:  # one word that the grammar cuts in two
+                    place = Span(words[-1].span.start, part.end_byte)
+                    raw = self.plain[place.start : place.end].decode("utf-8", "replace")
+                    words[-1] = Word(raw, place, False, False)
+                else:
+                    words += more
+            end = part.end_byte
         self.count += len(words)
         if self.count > MAX_WORDS:
             raise SourceError(f"not a readable script: its variables expand to more than {MAX_WORDS:,} words")
-        if words:
-            self.document.commands.append(Command(tuple(words), _span(node)))
+        if not words:
+            return
+        words += self._blanks(node.end_byte, self.plain.find(b"\n", node.end_byte))
+        self.document.commands.append(Command(tuple(words), span(node)))
+        if words[0].text in ("read", "mapfile", "readarray"):
+            for word in words[1:]:
+                self.words.variables[word.text] = Variable((), known=False)
 
-    def _words(self, node: Node) -> tuple[Word, ...]:
-        if node.type in ("array", "command_name"):
-            return tuple(w for child in node.named_children if child.type != "comment" for w in self._words(child))
-        text = _text(node)
-        inner = text[1:-1] if node.type == "string" and text.startswith('"') else text
-        array = _ARRAY.match(inner)
-        if array:
-            return self.variables.get(array[1], (Word(text, _span(node), False, False),))
-        if node.type in ("simple_expansion", "expansion"):  # unquoted: the shell splits the value at blanks
-            word = self._word(node)
-            pieces = word.text.split() if word.known else [word.text]
-            return tuple(Word(piece, word.span, False, word.known) for piece in pieces)
-        return (self._word(node),)
+    def _blanks(self, start: int, end: int) -> list[Word]:
+        """`\\ `, a backslash with a blank behind it: a word of its own to bash, which tree-sitter passes over."""
+        gap = re.match(rb"(?:\\?[ \t]|\\\n)*", self.plain[start:end])
+        found = [] if gap is None else re.finditer(rb"(?:\\[ \t])+", gap[0])
+        return [
+            Word(match[0].decode().replace("\\", ""), Span(start + match.start(), start + match.end()))
+            for match in found
+        ]
 
-    def _word(self, node: Node) -> Word:
-        text, known = self._text(node)
-        literal = node.type in ("word", "number", "raw_string") or not any(
-            "expansion" in child.type or child.type == "command_substitution" for child in _all(node)
-        )
-        return Word(text, _span(node), literal, known)
-
-    def _text(self, node: Node) -> tuple[str, bool]:
-        """The value of a word and whether all of it is known."""
-        raw = _text(node)
-        if node.type == "raw_string":
-            return raw[1:-1], True
-        if node.type == "ansi_c_string":
-            return raw[2:-1].encode().decode("unicode_escape", "replace"), True
-        if node.type in ("simple_expansion", "expansion"):
-            return self._expand(raw)
-        if node.type in ("command_substitution", "process_substitution", "arithmetic_expansion"):
-            return raw, False
-        if node.type == "string":
-            return self._joined(node, raw, 1)
-        if node.type == "concatenation":
-            return self._joined(node, raw, 0)
-        return re.sub(r"\\(.)", r"\1", raw.replace("\\\n", ""), flags=re.S), True
-
-    def _joined(self, node: Node, raw: str, quote: int) -> tuple[str, bool]:
-        """Text of a node made of pieces: what lies between its children is literal."""
-        data = node.text or b""
-        parts: list[str] = []
-        known, at = True, quote
-        for child in node.named_children:
-            start, end = child.start_byte - node.start_byte, child.end_byte - node.start_byte
-            parts.append(data[at:start].decode("utf-8", "replace"))
-            if child.type == "string_content":
-                parts.append(re.sub(r'\\([$`"\\])', r"\1", _text(child).replace("\\\n", "")))
-            else:
-                text, inner_known = self._text(child)
-                parts.append(text)
-                known = known and inner_known
-            at = end
-        end = len(data) - quote if quote and data[-1:] == b'"' else len(data)
-        parts.append(data[at:end].decode("utf-8", "replace"))
-        return "".join(parts), known
-
-    def _expand(self, raw: str) -> tuple[str, bool]:
-        match = _EXPANSION.match(raw)
-        if not match:
-            return raw, False
-        words = self.variables.get(match[1] or match[2])
-        if words:
-            return " ".join(word.text for word in words), all(word.known for word in words)
-        if match[3] in (":-", "-", ":=", "=") and match[4] is not None:
-            return match[4].strip("\"'"), True
-        return raw, False
-
-
-def _all(node: Node) -> list[Node]:
-    found, stack = [], [node]
-    while stack:
-        inner = stack.pop()
-        found.append(inner)
-        stack.extend(inner.named_children)
-    return found
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
-
-
-def _span(node: Node) -> Span:
-    return Span(node.start_byte, node.end_byte)
+    @staticmethod
+    def _glued(blanks: list[Word], words: tuple[Word, ...]) -> list[Word]:
+        """Escaped blanks before a word; the one that touches it belongs to it."""
+        if blanks and words and blanks[-1].span.end == words[0].span.start:
+            first = words[0]._replace(text=blanks[-1].text + words[0].text)
+            return [*blanks[:-1], first._replace(span=Span(blanks[-1].span.start, first.span.end)), *words[1:]]
+        return [*blanks, *words]
