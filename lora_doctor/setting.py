@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lora_doctor.finding import Finding, Fix, Place, Related
@@ -105,6 +106,7 @@ class KeyTable(NamedTuple):
     """Every key of one file kind of one trainer, with the version it was extracted from.
 
     `strict` says what the trainer does with a key that is not here: True, it stops at start; False, it ignores it.
+    `renamed` are words it had once, or has for other models, with the key it reads here.
     """
 
     trainer: str
@@ -113,6 +115,7 @@ class KeyTable(NamedTuple):
     name: str
     keys: dict[str, Key]
     strict: bool = False
+    renamed: Mapping[str, str] = MappingProxyType({})
 
     @staticmethod
     def pattern(key: str) -> str:

@@ -43,6 +43,9 @@ def unknown_keys(plan: Plan) -> Iterator[tuple[Config, str, Setting[Any], Sugges
 
 def suggest_key(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
     """The key that was probably meant, or None."""
+    renamed = table.renamed.get(table.pattern(key))
+    if renamed in table.keys:
+        return Suggestion("foreign", str(renamed))
     return _typo(key, table) or _foreign(key, table, trainer) or _misplaced(key, table) or _feature(key, trainer)
 
 

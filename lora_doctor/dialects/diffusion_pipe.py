@@ -84,6 +84,25 @@ MODEL_FILES = ("diffusion_model", "transformer_path", "checkpoint_path", "single
                "diffusers_path")
 ENCODER_FILES = ("text_encoders.0.path", "text_encoders.0.paths", "text_encoder", "text_encoder_path", "llm_path",
                  "t5_path")
+# Words of older versions, of the example file, and of other model types; used where the one beside it is read.
+RENAMED = {
+    "image_eval_micro_batch_size_per_gpu": "eval_image_micro_batch_size_per_gpu",
+    "pseudo_huber_c": "huber_delta",
+    "model.transformer_dtype": "model.diffusion_model_dtype",
+    "model.diffusion_model_dtype": "model.transformer_dtype",
+    "model.transformer_path": "model.diffusion_model",
+    "model.diffusion_model": "model.transformer_path",
+    "model.vae_path": "model.vae",
+    "model.vae": "model.vae_path",
+}
+# Main keys that a model type or adapter type never looks at (train.py:120-129; get_loss_fn and _add_adapter of each).
+UNREAD_WITH = {
+    "lora": ("adapter.decompose_factor", "adapter.rank_dropout"),
+    "lokr": ("adapter.dropout",),
+    "sdxl": ("huber_delta", "smooth_l1_beta", "adapter.exclude_modules"),
+    "cosmos": ("huber_delta", "smooth_l1_beta"),
+    "ltx-video": ("huber_delta", "smooth_l1_beta"),
+}
 PROMPT_TOKENS = {"flux2": 512, "flux": 512, "chroma": 512, "lumina_2": 256}  # sdxl reads captions of any length
 
 
@@ -125,6 +144,7 @@ def _table(document: Document) -> KeyTable:
     """The main keys with the `[model]` keys that this model type reads (of every type, where it is not known)."""
     model, adapter = document.data.get("model"), document.data.get("adapter")
     kind = model.get("type") if isinstance(model, dict) else None
+    adapter_kind = adapter.get("type") if isinstance(adapter, dict) else None
     main = key_table("diffusion_pipe", "main")
     names = [name for name in key_tables("diffusion_pipe") if name.startswith("model:")]
     chosen = [f"model:{kind}"] if f"model:{kind}" in names else names
@@ -132,11 +152,15 @@ def _table(document: Document) -> KeyTable:
     if len(chosen) > 1:  # what one type requires, another does not know
         keys = {key: row._replace(required=key in ("model.type", "model.dtype")) for key, row in keys.items()}
         keys["model.type"] = Key("str", None, tuple(name.partition(":")[2] for name in names), True)
-    if isinstance(adapter, dict) and adapter.get("type") == "lokr":  # a rank of 1e6 means full matrices there
+    if adapter_kind == "lokr":  # a rank of 1e6 means full matrices there
         keys["adapter.rank"] = Key("int|float", required=True)
     if "max_steps" in document.data and document.data.get("lr_scheduler", "constant") == "constant":
         keys["epochs"] = Key("int")  # read at the end of an epoch only, which the steps may come before
-    return main._replace(keys=main.keys | keys)
+    unread = {*UNREAD_WITH.get(str(kind), ()), *UNREAD_WITH.get(str(adapter_kind), ())}
+    if len(chosen) == 1 and kind not in ("flux", "chroma"):
+        unread |= {"adapter.fuse_adapters", "adapter.fuse_adapters.**"}
+    read_keys = {key: row for key, row in (main.keys | keys).items() if key not in unread}
+    return main._replace(keys=read_keys, renamed=RENAMED)
 
 
 def _main(document: Document, reader: Reader, launch: Launch | None = None) -> Plan:

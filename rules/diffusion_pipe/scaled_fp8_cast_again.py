@@ -40,7 +40,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     dtype, found = plan.get("model.diffusion_model_dtype"), plan.model.found.precision
     if dtype.written and plan.precision.base.value == "fp8" and found in ("fp8_scaled", "fp8mixed"):
         yield dtype.finding(
-            f"an {found} file with `diffusion_model_dtype` = {dtype.value}: its weights are rounded twice and lose their scale",
+            f"an {found} file with `diffusion_model_dtype` = {dtype.value}: its weights are rounded twice",
             "remove it",
             dtype.remove(safe=False),
         )
