@@ -9,8 +9,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     """A minimum, maximum or downsampling size in the wrong unit.
 
     Why: these sizes are read in the unit of `resolution_type`. `area` refuses a maximum of 20 megapixels and more and
-    a minimum above 5, `pixel` refuses a maximum below 512, each with a ValueError; `pixel_area` squares the number, so
-    that 1.0 becomes a millionth of a megapixel and every image counts as too large.
+    a minimum above 5, `pixel` refuses a maximum below 512, each with a ValueError; `pixel_area` is squared to
+    megapixels first.
     Instead: write them in the unit of the resolution.
     Sources: bghira/SimpleTuner@bc8e6ab (4.8.0) helpers/data_backend/factory.py lines 750-782 and 2972,
     helpers/metadata/backends/base.py line 1262
@@ -19,8 +19,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     [
       {
         "id": "zwx", "type": "local", "instance_data_dir": "data/zwx", "caption_strategy": "textfile",
-        "resolution": 1024, "resolution_type": "pixel_area", "maximum_image_size": 1.5,
-        "target_downsample_size": 1.0
+        "resolution": 1.0, "resolution_type": "area", "maximum_image_size": 1536,
+        "target_downsample_size": 1024
       },
       {
         "id": "text", "type": "local", "dataset_type": "text_embeds", "default": true,
@@ -39,8 +39,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     [
       {
         "id": "zwx", "type": "local", "instance_data_dir": "data/zwx", "caption_strategy": "textfile",
-        "resolution": 1024, "resolution_type": "pixel_area", "maximum_image_size": 1536,
-        "target_downsample_size": 1024
+        "resolution": 1.0, "resolution_type": "area", "maximum_image_size": 2.4, "target_downsample_size": 1.0
       },
       {
         "id": "text", "type": "local", "dataset_type": "text_embeds", "default": true,
@@ -71,14 +70,12 @@ def check(plan: Plan) -> Iterator[Finding]:
 
 
 def _problem(unit: str, key: str, value: float) -> str | None:
-    """What becomes of a size in this unit."""
-    bound = 5 if key == "minimum_image_size" else 20
-    if unit == "area" and value >= bound:
+    lowest = key == "minimum_image_size"
+    bound = 5 if lowest else 20
+    if unit == "area" and (value > bound or (value == bound and not lowest)):
         return f" is {value:g} megapixels: SimpleTuner takes it for pixels and stops with a ValueError"
-    if unit == "pixel" and 0 < value < 512 and key != "minimum_image_size":
+    if unit == "pixel" and 0 < value < 512 and not lowest:
         return f" is {value:g} pixels: SimpleTuner takes it for megapixels and stops with a ValueError"
-    if unit == "pixel_area" and 0 < value <= 20 and key != "minimum_image_size":
-        return f" is {value:g} pixels: every image counts as larger and is scaled to that"
-    if unit == "pixel_area" and value * value / 1e6 >= bound:
+    if unit == "pixel_area" and value * value / 1e6 > bound:
         return f" is {value * value / 1e6:.1f} megapixels, beyond SimpleTuner's bound of {bound}: ValueError"
     return None

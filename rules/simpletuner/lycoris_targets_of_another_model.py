@@ -61,7 +61,8 @@ def check(plan: Plan) -> Iterator[Finding]:
             continue
         foreign = [name for name in targets.value if (name in OTHERS if family == "flux2" else name in FLUX2)]
         if foreign:
-            none = "nothing is trained" if len(foreign) == len(targets.value) else "they are passed over in silence"
+            others = len(foreign) < len(targets.value) or config.get("apply_preset.module_algo_map").value
+            none = "they are passed over in silence" if others else "nothing is trained"
             names = ", ".join(f"`{name}`" for name in foreign)
             known = ", ".join(f"`{name}`" for name in FLUX2[:3]) if family == "flux2" else "`Attention`"
             yield targets.finding(f"{family} has no modules of class {names}: {none}", f"use {known}")

@@ -6,14 +6,15 @@ from lora_doctor.rule import Finding, rule
 KEYS = ("resolution", "crop", "crop_aspect", "crop_style")
 
 
-@rule(level="error", evidence="source")
+@rule(level="warning", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
     """An earlier run's dataset settings are restored over the ones written now.
 
     Why: the first run of a dataset `id` saves its settings beside the images, in
-    `aspect_ratio_bucket_indices_<id>.json`. A later value that differs is put back to the saved one with no more than
-    a log line, unless `override_dataset_config` is set, so an edited resolution or crop never takes effect.
-    Instead: give the entry a new `id`, delete that file and the caches, or set `override_dataset_config`.
+    `aspect_ratio_bucket_indices_<id>.json`, and sizes its images by them. A later value that differs is put back with
+    no more than a line in the log unless `override_dataset_config` is set, and images that were sized before keep
+    their old size.
+    Instead: give the entry a new `id`, or delete that file, its metadata file and the caches.
     Sources: bghira/SimpleTuner@bc8e6ab (4.8.0) helpers/data_backend/factory.py line 3388
 
     ```files
@@ -85,10 +86,11 @@ def check(plan: Plan) -> Iterator[Finding]:
             if key == "resolution" and kind.value == "pixel_area" and isinstance(value, int):
                 value = value * value / 1e6  # saved in megapixels
             if value != before:
+                saved = _shown(key, before, kind.value)
                 yield now.finding(
-                    f"an earlier run of this `id` saved `{key}` {_shown(key, before, kind.value)}, which is restored "
-                    f"over {now.value}: the change has no effect",
-                    "give the entry a new `id`, or set `override_dataset_config` for the run",
+                    f"an earlier run of this `id` saved `{key}` {saved}: that is put back over {now.value}, and only a line in "
+                    "the log says so",
+                    "give the entry a new `id`, or delete that run's `aspect_ratio_bucket_*` files and caches",
                 )
 
 

@@ -33,7 +33,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     strategy = plan.get("caption_strategy")
     if not plan.training or strategy.value != "instance_prompt":
         return
-    if not plan.datasets or any(not data.get("caption_strategy").written for data in plan.datasets):
+    relying = [data for data in plan.datasets if data.caption_source.place is strategy.place]
+    if relying or not plan.dataset_configs:
         yield strategy.finding(
             "`instance_prompt` is accepted here but unknown where captions are read: ValueError at collecting them",
             'write `"caption_strategy": "instanceprompt"` into each dataset instead',
