@@ -27,12 +27,13 @@ def render(report: Report) -> str:
     """One SARIF log with one run."""
     rules = list({each.rule.id: each.rule for each in report.found}.values())
     index = {rule.id: i for i, rule in enumerate(rules)}
+    uris = dict.fromkeys(_uri(file.document.name) for file in report.files)
     driver = {"name": "lora-doctor", "semanticVersion": __version__, "rules": [_rule(rule) for rule in rules]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": not report.failed}],
-        "artifacts": [{"location": {"uri": _uri(file.document.name)}} for file in report.files],
+        "artifacts": [{"location": {"uri": uri}} for uri in uris],
         "results": [_result(each, index[each.rule.id]) for each in report.found],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
@@ -41,6 +42,7 @@ def render(report: Report) -> str:
 def _rule(rule: Rule) -> dict[str, Any]:
     found = page(rule)
     markdown = as_markdown(rule)
+    tags = list(dict.fromkeys((rule.topic, *rule.trainers, *rule.families)))
     return {
         "id": rule.id,
         "name": "".join(word.capitalize() for word in rule.id.split("-")),
@@ -48,7 +50,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "fullDescription": {"text": found.why or found.title},
         "help": {"text": f"{found.why}\n\n{found.instead}", "markdown": markdown},
         "defaultConfiguration": {"level": rule.level},
-        "properties": {"tags": [rule.topic, *rule.trainers, *rule.families][:10], "evidence": rule.evidence},
+        "properties": {"tags": tags[:10], "evidence": rule.evidence},
     }
 
 

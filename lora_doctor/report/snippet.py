@@ -11,8 +11,8 @@ from lora_doctor.report.terminal import cut, laid_out, paint
 from lora_doctor.source.document import Span
 
 MAX_LINES = 4  # of one span; of a longer one the first lines are shown
-MAX_CARETS = 80  # columns
-LEAD = 24  # columns kept before a span in a line that is cut
+LEAD = 24  # columns kept before a span in a line that is cut, where there is room
+CUT = "..."
 
 
 def snippet(place: Place, private: Iterable[Span], level: str, width: int, colour: bool) -> Iterator[str]:
@@ -30,7 +30,7 @@ def snippet(place: Place, private: Iterable[Span], level: str, width: int, colou
         yield f"{paint(f'{number:>{gutter}} |', 'dim', colour)} {shown}".rstrip()
         yield f"{bar} {' ' * before}{paint('^' * carets, level, colour)}"
     if last < where.end_line:
-        yield f"{bar} ..."
+        yield f"{bar} {CUT}"
 
 
 def last_line(place: Place) -> int:
@@ -40,16 +40,22 @@ def last_line(place: Place) -> int:
 
 
 def _window(line: str, start: int, end: int, width: int) -> tuple[str, int, int]:
-    """The part of a line round a span of characters, the blanks before its carets and their number."""
+    """The part of a line round a span of characters, the blanks before its carets and their number.
+
+    A line that is too long is cut so that the span is seen whole, or from its start where it is too long itself.
+    """
     text, columns = laid_out(line)
     start, end = min(start, len(line)), min(end, len(line))
-    first, behind = columns[start], max(columns[end], columns[start] + 1)
-    behind = min(behind, first + MAX_CARETS)
-    if columns[-1] <= width:
+    first, behind, total = columns[start], max(columns[end], columns[start] + 1), columns[-1]
+    if total <= width:
         return text, first, behind - first
-    left = 0 if behind <= width - 3 else max(0, min(first - LEAD, behind - width + 6))
-    right = min(columns[-1], left + width - 3 * (left > 0) - 3)
-    if right + 3 >= columns[-1]:
-        right = columns[-1]
-    shown = "..." * (left > 0) + cut(text, left, right) + "..." * (right < columns[-1])
-    return shown, first - left + 3 * (left > 0), max(1, min(behind, right) - first)
+    room = width - 2 * len(CUT)
+    left = max(first - LEAD, min(first, behind - room))
+    left = min(left, total - width + len(CUT))
+    left = 0 if left <= len(CUT) and behind <= width - len(CUT) else max(left, 0)
+    before = CUT if left else ""
+    right = left + width - len(before)
+    if right < total:
+        right -= len(CUT)
+    after = CUT if right < total else ""
+    return before + cut(text, left, right) + after, first - left + len(before), min(behind, right) - first

@@ -13,6 +13,7 @@ from lora_doctor.result import Found
 from lora_doctor.source.document import Span
 
 MAX_MISSING = 4  # names listed of what is not on this machine
+MAX_NAME = 48  # characters of each
 
 
 def render(report: Report) -> str:
@@ -62,10 +63,14 @@ def summary(report: Report) -> Iterator[str]:
     missing = list(dict.fromkeys(name for file in report.files for name in file.missing))
     if missing:
         more = f" and {len(missing) - MAX_MISSING} more" if len(missing) > MAX_MISSING else ""
-        names = ", ".join(_plain(name) for name in missing[:MAX_MISSING])
+        names = ", ".join(_plain(_tail(name)) for name in missing[:MAX_MISSING])
         yield paint(f"not on this machine, so not looked into: {names}{more}", "dim", report.colour)
     if report.found:
         yield paint("`lora-doctor explain RULE` tells why", "dim", report.colour)
+
+
+def _tail(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"...{name[3 - MAX_NAME :]}"
 
 
 def _counts(report: Report) -> str:
