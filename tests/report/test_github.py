@@ -25,9 +25,9 @@ def found(message: str, level: str = "error", name: str = "a.toml", end: int = 1
 def test_errors_first_and_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    report = Report(found=(found("a note", "note"), found("5%\nof: a, b", name="a,:.toml"), found("x", "warning")))
+    report = Report(found=(found("a note", "note"), found("5%\nof: a, b", name=",:.toml"), found("x", "warning")))
     assert render(report, "github").splitlines() == [
-        "::error file=a%2C%3A.toml,line=1,col=1,title=lora-doctor%3A never-saves,endLine=1,endColumn=2::5%25%0Aof: a, b",
+        "::error file=%2C%3A.toml,line=1,col=1,title=lora-doctor%3A never-saves,endLine=1,endColumn=2::5%25%0Aof: a, b",
         "::warning file=a.toml,line=1,col=1,title=lora-doctor%3A never-saves,endLine=1,endColumn=2::x",
         "::notice file=a.toml,line=1,col=1,title=lora-doctor%3A never-saves,endLine=1,endColumn=2::a note",
     ]
