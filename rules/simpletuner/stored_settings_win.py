@@ -88,8 +88,8 @@ def check(plan: Plan) -> Iterator[Finding]:
             if value != before:
                 saved = _shown(key, before, kind.value)
                 yield now.finding(
-                    f"an earlier run of this `id` saved `{key}` {saved}: that is put back over {now.value}, and only a line in "
-                    "the log says so",
+                    f"an earlier run of this `id` saved `{key}` {saved}: it is put back over {now.value}, with only a line "
+                    "in the log",
                     "give the entry a new `id`, or delete that run's `aspect_ratio_bucket_*` files and caches",
                 )
 
