@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lora_doctor.dataset.listing import VIDEOS, Listing
+from lora_doctor.dialects.ai_toolkit_values import sound
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.plan import Dataset
 from lora_doctor.setting import Config, Setting
@@ -27,7 +28,7 @@ def _is_entry(config: Config, entry: str) -> bool:
 
 def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
     def get(key: str, default: Any = ...) -> Setting[Any]:
-        return config.get(f"{entry}.{key}", default)
+        return sound(config, f"{entry}.{key}", default)
 
     as_json = get("dataset_path").map(lambda path: True if str(path).endswith(".json") else None).value
     folder = get("dataset_path") if get("dataset_path").value else get("folder_path")
@@ -35,9 +36,10 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
     extensions = IMAGES | VIDEOS if video else IMAGES
     listing = None if as_json else reader.listing(folder, config.document, extensions, recursive=True)
     extension = caption_extension(config, entry)
-    trigger = get("trigger_word") if get("trigger_word").value else config.get("trigger_word")
+    trigger = get("trigger_word") if get("trigger_word").value else sound(config, "trigger_word")
     # `keep_tokens` holds tokens against dropout only, never against shuffling: it is not the plan's `keep_tokens`
-    batch = get("batch_size") if get("batch_size").value else config.get("train.batch_size")
+    batch = get("batch_size") if get("batch_size").value else sound(config, "train.batch_size")
+    source = _source(config, entry, listing, extension, as_json is True, bool(trigger.value))
     controls = [reader.listing(control, config.document, IMAGES) for control in control_folders(config, entry)]
     return Dataset(
         config,
@@ -49,7 +51,8 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
         resolution=get("resolution").map(_edges),
         buckets=get("buckets"),
         batch_size=batch,
-        caption_source=_source(config, entry, listing, extension, as_json is True, bool(trigger.value)),
+        caption_source=source,
+        prompt=_prompt(source, get("default_caption"), trigger),
         caption_extension=extension,
         caption_dropout=get("caption_dropout_rate"),
         shuffle_tags=get("shuffle_tokens"),
@@ -63,10 +66,10 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
 
 def caption_extension(config: Config, entry: str) -> Setting[str]:
     """`caption_ext` gets its dot; the older `caption_type` overrules it and gets none."""
-    older = config.get(f"{entry}.caption_type")
+    older = sound(config, f"{entry}.caption_type")
     if older.value:
         return older
-    return config.get(f"{entry}.caption_ext").map(_dotted)
+    return sound(config, f"{entry}.caption_ext").map(_dotted)
 
 
 def _dotted(extension: Any) -> str | None:
@@ -77,11 +80,11 @@ def _dotted(extension: Any) -> str | None:
 
 def control_folders(config: Config, entry: str) -> list[Setting[str]]:
     """The control folders: `control_path_1` to `_3` where any is set, else what `control_path` holds."""
-    numbered = [config.get(f"{entry}.control_path_{i}") for i in (1, 2, 3)]
+    numbered = [sound(config, f"{entry}.control_path_{i}") for i in (1, 2, 3)]
     chosen = [setting for setting in numbered if setting.value]
     if chosen:
         return chosen
-    single = config.get(f"{entry}.control_path")
+    single = sound(config, f"{entry}.control_path")
     if isinstance(single.value, list):
         return [single._replace(value=path) for path in single.value if isinstance(path, str) and path]
     return [single] if isinstance(single.value, str) and single.value else []
@@ -89,8 +92,8 @@ def control_folders(config: Config, entry: str) -> list[Setting[str]]:
 
 def _repeats(config: Config, entry: str) -> Setting[float]:
     """Times per epoch: `num_repeats` (below 2 it does nothing), and once more for every flip."""
-    flips = 2 ** sum(config.get(f"{entry}.{flip}").value is True for flip in ("flip_x", "flip_y"))
-    repeats = config.get(f"{entry}.num_repeats")
+    flips = 2 ** sum(sound(config, f"{entry}.{flip}").value is True for flip in ("flip_x", "flip_y"))
+    repeats = sound(config, f"{entry}.num_repeats")
     return repeats.map(lambda n: max(1, n) * flips if isinstance(n, (int, float)) else None)
 
 
@@ -100,15 +103,22 @@ def _edges(value: Any) -> list[int] | None:
     return edges if edges and all(isinstance(edge, int) and not isinstance(edge, bool) for edge in edges) else None
 
 
+def _prompt(source: Setting[str], default: Setting[str], trigger: Setting[str]) -> Setting[str]:
+    """The one caption of all images: the default caption, or the trigger word of an unloaded text encoder."""
+    if source.value != "prompt":
+        return Setting()
+    return default if source.key == default.key else trigger
+
+
 def _source(
     config: Config, entry: str, listing: Listing | None, extension: Setting[str], as_json: bool, trigger: bool
 ) -> Setting[str]:
     """Where the text comes from; with the text encoder unloaded and nothing cached, from the trigger word alone."""
-    unload, place = config.get("train.unload_text_encoder"), config.get(f"{entry}.caption_ext").place
-    cached = config.get("train.cache_text_embeddings").value or config.get(f"{entry}.cache_text_embeddings").value
+    unload, place = sound(config, "train.unload_text_encoder"), sound(config, f"{entry}.caption_ext").place
+    cached = sound(config, "train.cache_text_embeddings").value or sound(config, f"{entry}.cache_text_embeddings").value
     if unload.value is True and not cached:
         return unload._replace(value="prompt" if trigger else "none")
-    default = config.get(f"{entry}.default_caption")
+    default = sound(config, f"{entry}.default_caption")
     if as_json:
         return Setting("json", "default", f"{entry}.dataset_path", place)
     if default.value and listing is not None and extension.value and not listing.captioned(extension.value):

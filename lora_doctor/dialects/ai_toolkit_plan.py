@@ -7,12 +7,13 @@ jobs/process/BaseSDTrainProcess.py, extensions_built_in/sd_trainer/SDTrainer.py.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lora_doctor.dialects.ai_toolkit_archs import arch_of, arch_setting, declared
 from lora_doctor.dialects.ai_toolkit_dataset import datasets
-from lora_doctor.dialects.ai_toolkit_values import VARIABLE, job_name
+from lora_doctor.dialects.ai_toolkit_values import VARIABLE, job_name, sound
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.models.families import size_of
 from lora_doctor.plan import Component, Dataset, Network, Optimizer, Plan, Precision, Saving, Timesteps, Validation
@@ -37,7 +38,7 @@ SAMPLING = {"linear": "uniform", "flux_shift": "shift", "lumina2_shift": "shift"
 
 def training_plan(config: Config, reader: Reader, trainer: str) -> Plan:
     """The plan of one LoRA-training process."""
-    get, data = config.get, datasets(config, reader)
+    get, data = partial(sound, config), datasets(config, reader)
     return Plan(
         trainer,
         "training",
@@ -68,44 +69,45 @@ def _text_encoder(config: Config, reader: Reader) -> Component:
     arch = arch_of(config)
     size = size_of(arch.family, arch.size) if arch and arch.family == "flux2-klein" else None
     if size is None:
-        return reader.component(config.get("model.te_name_or_path"), config.document)
+        return reader.component(sound(config, "model.te_name_or_path"), config.document)
     name = "Qwen/Qwen3-4B" if size.encoders == ("qwen3-4b",) else "Qwen/Qwen3-8B"
     return reader.component(Setting(name, "default", "model.arch", arch_setting(config).place), config.document)
 
 
 def _network(config: Config) -> Network:
     """Transformers are trained in PEFT's format: alpha is set to the rank, whatever the config says."""
-    if not isinstance(config.get("network").value, dict):
+    if not isinstance(sound(config, "network").value, dict):
         return Network(kind=Setting(_whole(config), "default", "network", config.anchor))
-    kind = config.get("network.type").map(lambda name: _kind(str(name)))
+    kind = sound(config, "network.type").map(lambda name: _kind(str(name)))
     rank, alpha = rank_of(config), alpha_of(config)
     scale, arch = None, arch_of(config)
-    if arch is not None and (not arch.alpha or kind.value == "lokr") and kind.value != "locon":
+    whole = kind.value == "lokr" and rank.value is None
+    if whole or (arch is not None and not arch.alpha and kind.value != "locon"):
         scale, alpha = 1.0, alpha if alpha.written else alpha._replace(value=rank.value)
-    elif arch is not None and _is_number(alpha.value) and _is_number(rank.value) and rank.value:
-        scale = float(alpha.value or 0) / rank.value
+    elif arch is not None and rank.value and rank.value > 0 and alpha.origin != "unknown":
+        scale = float(alpha.value or rank.value) / rank.value  # no alpha, or 0, is taken for the rank
     filters = "network.network_kwargs"
     return Network(
         kind=kind,
         rank=rank,
         alpha=alpha,
         scale=scale,
-        conv_rank=config.get("network.conv"),
-        conv_alpha=config.get("network.conv_alpha"),
-        dropout=config.get("network.dropout"),
-        targets=config.get(f"{filters}.only_if_contains").map(_words),
-        excluded=config.get(f"{filters}.ignore_if_contains").map(_words),
+        conv_rank=sound(config, "network.conv"),
+        conv_alpha=sound(config, "network.conv_alpha"),
+        dropout=sound(config, "network.dropout"),
+        targets=sound(config, f"{filters}.only_if_contains").map(_words),
+        excluded=sound(config, f"{filters}.ignore_if_contains").map(_words),
         target_style="contains",
-        weights=config.get("network.pretrained_lora_path"),
-        dtype=Setting("fp32", "default", "network", config.get("network").place),
+        weights=sound(config, "network.pretrained_lora_path"),
+        dtype=Setting("fp32", "default", "network", sound(config, "network").place),
     )
 
 
 def _whole(config: Config) -> str:
     """What is trained without a network."""
-    if isinstance(config.get("embedding").value, dict):
+    if isinstance(sound(config, "embedding").value, dict):
         return "textual-inversion"
-    return "adapter" if isinstance(config.get("adapter").value, dict) else "full"
+    return "adapter" if isinstance(sound(config, "adapter").value, dict) else "full"
 
 
 def _kind(name: str) -> str:
@@ -115,17 +117,17 @@ def _kind(name: str) -> str:
 
 def rank_of(config: Config) -> Setting[int]:
     """`rank` wins over `linear`; a full-rank LoKr has none."""
-    kind, full = config.get("network.type").value, config.get("network.lokr_full_rank").value
-    rank = config.get("network.rank")
-    written = rank if rank.value is not None else config.get("network.linear", 4)
+    kind, full = sound(config, "network.type").value, sound(config, "network.lokr_full_rank").value
+    rank = sound(config, "network.rank")
+    written = rank if rank.value is not None else sound(config, "network.linear", 4)
     return written.map(lambda _: None) if str(kind).lower() == "lokr" and full is not False else written
 
 
 def alpha_of(config: Config) -> Setting[float]:
     """`linear_alpha`, else `alpha`, else 1."""
-    alpha = config.get("network.alpha")
+    alpha = sound(config, "network.alpha")
     if config.has("network.linear_alpha") or not alpha.written:
-        return config.get("network.linear_alpha", 1.0)
+        return sound(config, "network.linear_alpha", 1.0)
     return alpha
 
 
@@ -138,35 +140,35 @@ def _is_number(value: Any) -> bool:
 
 
 def _optimizer(config: Config) -> Optimizer:
-    name = config.get("train.optimizer")
+    name = sound(config, "train.optimizer")
     plain = str(name.value).lower()
-    rate, adapting = config.get("train.lr"), plain.startswith(("prodigy", "dadaptation"))
+    rate, adapting = sound(config, "train.lr"), plain.startswith(("prodigy", "dadaptation"))
     if adapting:  # toolkit/optimizer.py takes 1.0 for anything below 0.1
         rate = rate.map(lambda value: 1.0 if _is_number(value) and value < 0.1 else value)
-    warm = config.get("train.lr_scheduler").value == "constant_with_warmup"
+    warm = sound(config, "train.lr_scheduler").value == "constant_with_warmup"
     return Optimizer(
         name=name,
         learning_rate=rate,
-        weight_decay=config.get("train.optimizer_params.weight_decay", DECAYS.get(plain, 0.0)),
-        scheduler=config.get("train.lr_scheduler"),
-        warmup_steps=config.get("train.lr_scheduler_params.num_warmup_steps", 1000) if warm else Setting(),
-        gradient_clip=Setting() if name.value == "adafactor" else config.get("train.max_grad_norm"),
-        ema=config.get("train.ema_config.use_ema"),
+        weight_decay=sound(config, "train.optimizer_params.weight_decay", DECAYS.get(plain, 0.0)),
+        scheduler=sound(config, "train.lr_scheduler"),
+        warmup_steps=sound(config, "train.lr_scheduler_params.num_warmup_steps", 1000) if warm else Setting(),
+        gradient_clip=Setting() if name.value == "adafactor" else sound(config, "train.max_grad_norm"),
+        ema=sound(config, "train.ema_config.use_ema"),
     )
 
 
 def _precision(config: Config) -> Precision:
     """`train.dtype` overwrites `model.dtype`; the adapter itself is kept in fp32."""
-    compute = config.get("train.dtype").map(DTYPES.get)
-    quantized = config.get("model.quantize").value is True
-    quantized_encoder = config.get("model.quantize_te", quantized).value is True
+    compute = sound(config, "train.dtype").map(DTYPES.get)
+    quantized = sound(config, "model.quantize").value is True
+    quantized_encoder = sound(config, "model.quantize_te", quantized).value is True
     return Precision(
         compute=compute,
-        base=config.get("model.qtype").map(_qtype) if quantized else compute,
-        text_encoder=config.get("model.qtype_te").map(_qtype) if quantized_encoder else compute,
-        vae=config.get("model.vae_dtype", config.get("train.dtype").value).map(DTYPES.get),
-        save=config.get("save.dtype").map(DTYPES.get),
-        gradient_checkpointing=config.get("train.gradient_checkpointing"),
+        base=sound(config, "model.qtype").map(_qtype) if quantized else compute,
+        text_encoder=sound(config, "model.qtype_te").map(_qtype) if quantized_encoder else compute,
+        vae=sound(config, "model.vae_dtype", sound(config, "train.dtype").value).map(DTYPES.get),
+        save=sound(config, "save.dtype").map(DTYPES.get),
+        gradient_checkpointing=sound(config, "train.gradient_checkpointing"),
     )
 
 
@@ -177,24 +179,24 @@ def _qtype(name: Any) -> str | None:
 
 def _timesteps(config: Config) -> Timesteps:
     arch = arch_of(config)
-    sampling = config.get("train.timestep_type").map(lambda name: SAMPLING.get(name, name))
-    if any(config.get(f"train.{key}").value is True for key in ("linear_timesteps", "linear_timesteps2")):
+    sampling = sound(config, "train.timestep_type").map(lambda name: SAMPLING.get(name, name))
+    if any(sound(config, f"train.{key}").value is True for key in ("linear_timesteps", "linear_timesteps2")):
         sampling = sampling._replace(value="weighted")
-    if arch is not None and not arch.flow and config.get("train.noise_scheduler").value != "flowmatch":
-        sampling = Setting("uniform", "default", "train.noise_scheduler", config.get("train").place)
-    bypassed = config.get("train.bypass_guidance_embedding").value is True
+    if arch is not None and not arch.flow and sound(config, "train.noise_scheduler").value != "flowmatch":
+        sampling = Setting("uniform", "default", "train.noise_scheduler", sound(config, "train").place)
+    bypassed = sound(config, "train.bypass_guidance_embedding").value is True
     guided = arch is not None and arch.family == "flux1" and not bypassed
     return Timesteps(
         sampling=sampling,
         prediction=_prediction(config),
-        min_snr_gamma=config.get("train.min_snr_gamma"),
-        noise_offset=config.get("train.noise_offset"),
-        guidance=config.get("train.cfg_scale") if guided else Setting(),
+        min_snr_gamma=sound(config, "train.min_snr_gamma"),
+        noise_offset=sound(config, "train.noise_offset"),
+        guidance=sound(config, "train.cfg_scale") if guided else Setting(),
     )
 
 
 def _prediction(config: Config) -> Setting[str]:
-    arch, v_pred = arch_of(config), config.get("model.is_v_pred")
+    arch, v_pred = arch_of(config), sound(config, "model.is_v_pred")
     if arch is None:
         return Setting()
     if arch.flow:
@@ -204,7 +206,7 @@ def _prediction(config: Config) -> Setting[str]:
 
 def _validation(config: Config) -> Validation:
     """Seeds are the same at every sampling: `walk_seed` counts within one round only, so it is left out here."""
-    get = config.get
+    get = partial(sound, config)
     off = get("train.disable_sampling")
     size = [get(f"sample.{side}") for side in ("width", "height")]
     edges = [side.value for side in size]
@@ -222,24 +224,24 @@ def _validation(config: Config) -> Validation:
 
 def _prompts(config: Config) -> Setting[list[str]]:
     """The text of every preview: `samples` wins over `prompts`, flags are cut off, the trigger is put in."""
-    samples, prompts = config.get("sample.samples"), config.get("sample.prompts")
+    samples, prompts = sound(config, "sample.samples"), sound(config, "sample.prompts")
     chosen = samples if samples.written and samples.value is not None else prompts
     if not isinstance(chosen.value, list):
         return chosen.map(lambda _: None)
     texts = [item.get("prompt") if isinstance(item, dict) else item for item in chosen.value]
-    trigger = config.get("trigger_word").value
+    trigger = sound(config, "trigger_word").value
     plain = [text.partition("--")[0].strip() for text in texts if isinstance(text, str)]
     return chosen._replace(value=[text.replace("[trigger]", str(trigger)) if trigger else text for text in plain])
 
 
 def _saving(config: Config, reader: Reader) -> Saving:
-    every, folder = config.get("save.save_every"), config.get("training_folder")
+    every, folder = sound(config, "save.save_every"), sound(config, "training_folder")
     name = job_name(config.document)
     return Saving(
         folder=folder,
         name=Setting(name, "written" if name else "unknown", "config.name", config.anchor),
         every_steps=every.map(lambda steps: steps or None),
-        keep=config.get("save.max_step_saves_to_keep"),
+        keep=sound(config, "save.max_step_saves_to_keep"),
         resumable=Setting(True, "default", "save", config.anchor),
         existing=_existing(config, reader, folder.value, name),
         never=not every.value,
@@ -258,7 +260,7 @@ def _existing(config: Config, reader: Reader, folder: Any, name: str | None) -> 
 
 def _steps(config: Config) -> Setting[int]:
     """Optimiser steps: with the old accumulation key, `steps` counts the batches between two of them."""
-    steps, old = config.get("train.steps"), config.get("train.gradient_accumulation_steps").value
+    steps, old = sound(config, "train.steps"), sound(config, "train.gradient_accumulation_steps").value
     if not _is_number(old) or old == 1 or not old:
         return steps
     return steps.map(lambda count: max(1, count // old) if _is_number(count) and old > 0 else None)

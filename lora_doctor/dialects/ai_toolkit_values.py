@@ -5,11 +5,12 @@ Source: ostris/ai-toolkit@27a03a91 toolkit/config.py.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 from lora_doctor.dialects.structured import structured_config
-from lora_doctor.setting import Config, KeyTable
+from lora_doctor.setting import Config, KeyTable, Setting, is_of_type
 from lora_doctor.source.document import Document, Entry, KeyPath
 
 VARIABLE = re.compile(r"\$\{([^}]+)\}")
@@ -31,6 +32,15 @@ def process_config(document: Document, table: KeyTable, root: KeyPath) -> Config
         elif value != setting.value:
             config.settings[key] = setting._replace(value=value)
     return config
+
+
+def sound(config: Config, key: str, default: Any = ...) -> Setting[Any]:
+    """The setting; unknown where its value is not of the key's type, which a rule says to the user."""
+    setting, known = config.get(key, default), config.table.find(key)
+    fits = known is None or setting.value is None or is_of_type(setting.value, known.type)
+    if fits and not (isinstance(setting.value, float) and not math.isfinite(setting.value)):
+        return setting
+    return setting._replace(value=None, origin="unknown")
 
 
 def job_name(document: Document) -> str | None:

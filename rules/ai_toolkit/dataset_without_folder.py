@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
+TRAINERS = ("sd_trainer", "diffusion_trainer", "ui_trainer", "textual_inversion_trainer")
+
 
 @rule(level="error", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
@@ -71,7 +73,7 @@ def check(plan: Plan) -> Iterator[Finding]:
             yield data.get("folder_path").finding(
                 f"`{entry.key}` has no `folder_path`: the run stops after loading the model", "set `folder_path`"
             )
-    if all(data.regularisation.value is True for data in plan.datasets):
+    if plan.get("type").value in TRAINERS and all(data.regularisation.value is True for data in plan.datasets):
         setting = plan.get("datasets")
         what = "all datasets are regularisation sets" if plan.datasets else "there are no datasets"
         yield setting.finding(f"{what}: the run stops at its first step", "add a dataset")

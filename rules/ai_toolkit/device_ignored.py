@@ -47,9 +47,9 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     device = plan.get("device")
-    if plan.training and isinstance(device.value, str) and re.fullmatch(r"cuda:[1-9]\d*|cpu", device.value.strip()):
+    if plan.training and isinstance(device.value, str) and re.fullmatch(r"cuda:[1-9]\d*", device.value.strip()):
         number = device.value.partition(":")[2]
         yield device.finding(
             f"`{device.value}` is not used: the first GPU that is visible is",
-            f"start it with `CUDA_VISIBLE_DEVICES={number}`" if number else "remove it",
+            f"start it with `CUDA_VISIBLE_DEVICES={number}`",
         )

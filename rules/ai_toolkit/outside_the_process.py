@@ -68,10 +68,12 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     config = data.get("config")
     allowed = ALLOWED if data.get("job") == "train" else ()
-    places: list[tuple[str, ...]] = [(key,) for key in data if key in INSIDE]
-    places += [
-        ("config", key) for key in (config if isinstance(config, dict) else ()) if key in INSIDE and key not in allowed
-    ]
+    beside = config if isinstance(config, dict) else {}
+    processes = beside.get("process")
+    items = [item for item in processes if isinstance(item, dict)] if isinstance(processes, list) else []
+    lost = [key for key in INSIDE if key not in allowed and not (items and all(key in item for item in items))]
+    places: list[tuple[str, ...]] = [(key,) for key in data if key in lost]
+    places += [("config", key) for key in beside if key in lost]
     if not places:
         return
     entry = document.entries[places[0]]

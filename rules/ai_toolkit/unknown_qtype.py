@@ -54,12 +54,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     for switch, key in (("model.quantize", "model.qtype"), ("model.quantize_te", "model.qtype_te")):
-        setting, on = (
-            plan.get(key),
-            plan.get(
-                switch,
-            ),
-        )
+        setting, on = plan.get(key), plan.get(switch)
         enabled = on.value if on.written else plan.get("model.quantize").value
         name = str(setting.value).partition("|")[0]
         if plan.training and enabled is True and name.lower() in MEANT:

@@ -140,7 +140,7 @@ def test_each_process_is_a_run_of_its_own() -> None:
 )
 def test_exponents_are_numbers_unless_quoted(tmp_path: Path, written: str, value: object) -> None:
     plan = job(tmp_path, f"train:\n  lr: {written}\n" + KLEIN)
-    assert plan.learning_rate.value == value
+    assert plan.get("train.lr").value == value
 
 
 def test_exponents_inside_lists_and_tables(tmp_path: Path) -> None:
@@ -174,6 +174,26 @@ def test_alpha_counts_on_unets_only(tmp_path: Path) -> None:
     assert job(tmp_path, network + unknown).network.scale is None
 
 
+def test_lokr_is_of_full_rank_unless_told(tmp_path: Path) -> None:
+    lokr = "network:\n  type: lokr\n  linear: 16\n  linear_alpha: 4\n"
+    full = job(tmp_path, lokr + SDXL).network
+    assert (full.kind.value, full.rank.value, full.scale) == ("lokr", None, 1.0)
+    low = job(tmp_path, lokr + "  lokr_full_rank: false\n" + SDXL).network
+    assert (low.rank.value, low.scale) == (16, 0.25)
+
+
+def test_sections_shared_by_an_anchor_are_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("job.yaml").write_text(
+        "train: &train {lr: 1e-4, steps: 500, noise_scheduler: flowmatch}\n"
+        "job: extension\nconfig:\n  name: zwx\n  process:\n    - type: sd_trainer\n      training_folder: output\n"
+        "      train: *train\n      model: {arch: flux2_klein_4b, name_or_path: /models/klein.safetensors}\n"
+    )
+    result = lint_file(Path("job.yaml"))
+    assert "outside-the-process" not in {each.rule.id for each in result.found}
+    assert plans(Path("job.yaml"))[0].learning_rate.value == 1e-4
+
+
 def test_alpha_left_out(tmp_path: Path) -> None:
     sdxl = job(tmp_path, "network:\n  type: lora\n  linear: 32\n" + SDXL)
     assert (sdxl.network.alpha.value, sdxl.network.alpha.origin, sdxl.network.scale) == (1.0, "default", 1 / 32)
@@ -190,6 +210,14 @@ def test_defaults_are_the_trainers(tmp_path: Path) -> None:
     assert (plan.saving.every_steps.value, plan.saving.keep.value, plan.precision.save.value) == (1000, 5, "fp16")
     assert plan.network.kind.value == "full"
     assert (plan.optimizer.weight_decay.value, plan.optimizer.gradient_clip.value) == (0.01, 1.0)
+
+
+@pytest.mark.parametrize("written", ["[1, 2]", "{a: 1}", "fast", "true", ".nan", "null"])
+def test_values_of_another_type_are_unknown(tmp_path: Path, written: str) -> None:
+    train = f"train:\n  lr: {written}\n  steps: {written}\n  batch_size: {written}\n  timestep_type: [{written}]\n"
+    plan = job(tmp_path, train + f"network:\n  linear: {written}\n  linear_alpha: {written}\n" + SDXL)
+    assert (plan.learning_rate.value, plan.steps.value, plan.batch_size.value) == (None, None, None)
+    assert not [problem for problem in lint_file(tmp_path / "job.yaml").problems if "report it" in problem.sentence]
 
 
 def test_prodigy_takes_one_for_small_rates(tmp_path: Path) -> None:
@@ -256,7 +284,8 @@ def test_captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str, so
 def test_captions_of_an_unloaded_encoder(tmp_path: Path) -> None:
     body = "datasets:\n  - folder_path: data\ntrain:\n  unload_text_encoder: true\n"
     assert job(tmp_path, body + KLEIN).datasets[0].caption_source.value == "none"
-    assert job(tmp_path, "trigger_word: zwx\n" + body + KLEIN).datasets[0].caption_source.value == "prompt"
+    alone = job(tmp_path, "trigger_word: zwx\n" + body + KLEIN).datasets[0]
+    assert (alone.caption_source.value, alone.prompt.value) == ("prompt", "zwx")
     cached = body + "  cache_text_embeddings: true\n"
     assert job(tmp_path, cached + KLEIN).datasets[0].caption_source.value == "files"
 
