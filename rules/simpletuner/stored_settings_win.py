@@ -88,8 +88,8 @@ def check(plan: Plan) -> Iterator[Finding]:
             if value != before:
                 saved = _shown(key, before, kind.value)
                 yield now.finding(
-                    f"an earlier run of this `id` saved `{key}` {saved}: it is put back over {now.value}, with only a line "
-                    "in the log",
+                    f"an earlier run of this `id` saved `{key}` {saved}: it is put back over {now.value}, "
+                    "and only the log says so",
                     "give the entry a new `id`, or delete that run's `aspect_ratio_bucket_*` files and caches",
                 )
 
