@@ -42,6 +42,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     caption_extension = ".caption"
     ```
     """
+    if plan.trainer == "SimpleTuner":
+        return  # it stops at the first one missing: `caption-file-missing`
     for data in plan.datasets:
         listing, extension = data.listing, data.caption_extension
         if listing is None or data.caption_source.value not in ("files", "folder") or not extension.value:
