@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lora_doctor.models.families import model_id
-from lora_doctor.plan import Plan
+from lora_doctor.plan import Dataset, Plan
 
 if TYPE_CHECKING:
     from lora_doctor.models.modules import Coverage
@@ -41,10 +41,15 @@ def samples_per_epoch(plan: Plan) -> float | None:
     if not plan.datasets or any(data.listing is None or data.repeats.value is None for data in plan.datasets):
         return None
     return sum(
-        len(data.listing.images) * float(data.repeats.value) * max(1, len(data.resolution.value or [0]))
+        len(data.listing.images) * float(data.repeats.value) * _passes(data)
         for data in plan.datasets
         if data.listing is not None and data.repeats.value is not None
     )
+
+
+def _passes(data: Dataset) -> int:
+    """How often an image is shown per repeat: once per resolution, where the trainer trains each."""
+    return max(1, len(data.resolution.value or [0])) if data.each_resolution else 1
 
 
 def image_count(plan: Plan) -> int | None:
