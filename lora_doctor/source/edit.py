@@ -96,7 +96,14 @@ def delete_pair(document: Document, path: KeyPath) -> Edit | None:
     after = document.text[entry.span.end : end].strip()
     if before.strip() or (after and not after.startswith(b"#")) or isinstance(entry.value, (dict, list)):
         return None
-    return Edit(Span(start, end), "")
+    return None if _in_braces(document, path) else Edit(Span(start, end), "")
+
+
+def _in_braces(document: Document, path: KeyPath) -> bool:
+    """Whether a pair of TOML stands in an inline table, where commas would have to be minded."""
+    above = document.entries.get(path[:-1])
+    inside = above is not None and document.text[above.span.start : above.span.start + 1] == b"{"
+    return inside and document.syntax == "toml"
 
 
 def insert_pair(document: Document, path: KeyPath, value: Any) -> Edit | None:
@@ -113,7 +120,7 @@ def insert_pair(document: Document, path: KeyPath, value: Any) -> Edit | None:
         return None
     start = document.text.rfind(b"\n", 0, last.key.start) + 1
     indent = document.text[start : last.key.start].decode()
-    if indent.strip():
+    if indent.strip() or _in_braces(document, path):
         return None
     return _insertion(document, last.span.end, indent, f"{path[-1]}", spell(document, value))
 

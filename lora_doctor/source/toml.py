@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 BOM = b"\xef\xbb\xbf"
+# a whole string or comment, a line break, or one other visible character
+_TOKEN = re.compile(
+    rb'"""(?:[^\\]|\\.)*?"""|' rb"'''.*?'''|" rb'"(?:[^"\\\n]|\\.)*"|' rb"'[^'\n]*'|#[^\n]*|[\r\n]+|[^\s]", re.S
+)
 
 
 @cache
@@ -26,7 +31,11 @@ def parse_toml(name: str, text: bytes) -> Document:
     """Read TOML 1.0 into a document; a byte order mark is skipped (a rule tells what it does to the trainer)."""
     document = Document(name, text, "toml")
     plain = text.replace(BOM, b"   ", 1) if text.startswith(BOM) else text
-    document.data = _load(plain)
+    try:
+        document.data = tomllib.loads(plain.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        plain = _in_one_line(plain)
+        document.data = _load(plain, text)
     root = _parser().parse(plain).root_node
     document.entries[()] = Entry(document.data, Span(0, len(text)))
     _tables(document, root)
@@ -34,16 +43,40 @@ def parse_toml(name: str, text: bytes) -> Document:
     return document
 
 
-def _load(text: bytes) -> dict[str, Any]:
+def _in_one_line(text: bytes) -> bytes:
+    """Inline tables written over several lines, as TOML 1.1 and the `toml` package read them: line breaks, comments and
+    a last comma inside braces become blanks, byte for byte."""
+    plain = bytearray(text)
+    depth, comma = 0, -1
+    for match in _TOKEN.finditer(text):
+        token, start = match[0], match.start()
+        depth += (token == b"{") - (token == b"}" and depth > 0)
+        if depth and (token[:1] == b"#" or token.isspace()):
+            plain[start : match.end()] = b" " * len(token)
+        elif token == b"}" and comma >= 0:
+            plain[comma] = 32
+        if not token.isspace() and token[:1] != b"#":
+            comma = start if token == b"," else -1
+    return bytes(plain)
+
+
+def _load(text: bytes, written: bytes) -> dict[str, Any]:
+    """The values of `text`, or what is wrong with it and where that stands in the file as `written`."""
     try:
         return tomllib.loads(text.decode("utf-8"))
     except tomllib.TOMLDecodeError as error:
         message, _, place = str(error).partition(" (at ")
         numbers = [int(word) for word in place.replace(",", " ").replace(")", " ").split() if word.isdigit()]
         line, column = (numbers + [text.count(b"\n") + 1, 1])[:2] if len(numbers) != 1 else (numbers[0], 1)
+        line += written.count(b"\n", 0, _start_of(text, line)) - (line - 1)  # those blanked inside braces count again
         raise SourceError(f"not valid TOML: {message[:1].lower()}{message[1:]}", line, column) from None
     except RecursionError:
         raise SourceError("not readable TOML: nested too deeply") from None
+
+
+def _start_of(text: bytes, line: int) -> int:
+    """The offset at which a 1-based line begins."""
+    return sum(len(each) + 1 for each in text.split(b"\n")[: line - 1])
 
 
 def _tables(document: Document, root: Node) -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from lora_doctor.dataset.freshness import changed
+from lora_doctor.dataset.freshness import changed, latents
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
@@ -68,13 +68,13 @@ def check(plan: Plan) -> Iterator[Finding]:
     dtype = "bfloat16"
     ```
     """
-    prefix = str(plan.get("model.type").value)
-    if prefix not in RESCALED or (plan.launch and plan.launch.has("regenerate_cache")):
+    kind = str(plan.get("model.type").value)
+    if kind not in RESCALED or (plan.launch and plan.launch.has("regenerate_cache")):
         return
     for data in plan.datasets:
         if data.caches is None:
             continue
-        shards = [name for name in data.caches.others if name.startswith(prefix) and "/latents/" in name]
+        shards = latents(data.caches, kind)
         times = changed(data.caches.folder, shards)
         old = [name for name, time in times.items() if time < SCALED_SINCE]
         if old:

@@ -5,7 +5,7 @@ from lora_doctor.dataset.listing import Listing
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
-PASSED = (".txt", ".npz", ".json", ".parquet", ".bak", ".db")  # the loader takes everything else for an image
+PASSED = (".txt", ".npz", ".json", ".parquet", ".bak", ".db", ".tar")  # the loader takes everything else for an image
 
 
 @rule(level="error", evidence="source")

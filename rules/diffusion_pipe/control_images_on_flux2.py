@@ -4,7 +4,7 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 
-@rule(level="error", evidence="source")
+@rule(level="warning", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
     """Control images with FLUX.2, which this version of diffusion-pipe can't train.
 
@@ -60,7 +60,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         for data in plan.datasets:
             if data.control.written:
                 yield data.control.finding(
-                    "`control_path` with FLUX.2: AttributeError `model_patcher` at the first batch, after caching",
+                    "`control_path` with FLUX.2: AttributeError `model_patcher` at the first batch in diffusion-pipe "
+                "of August 2026 (8f83dbf)",
                     "remove it, or use a version that has this repaired",
                     data.control.remove(safe=False),
                 )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.freshness import changed, newer
+from lora_doctor.dataset.freshness import changed, latents, newer
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
@@ -63,13 +63,13 @@ def check(plan: Plan) -> Iterator[Finding]:
     dtype = "bfloat16"
     ```
     """
-    prefix = str(plan.get("model.type").value)
+    kind = str(plan.get("model.type").value)
     if plan.launch and plan.launch.has("regenerate_cache"):
         return
     for data in plan.datasets:
         if data.caches is None or data.listing is None:
             continue
-        shards = [name for name in data.caches.others if name.startswith(prefix) and "/latents/" in name]
+        shards = latents(data.caches, kind)
         times = changed(data.caches.folder, shards)
         fresh = newer(data.listing.folder, data.listing.images, max(times.values())) if times else []
         if fresh:

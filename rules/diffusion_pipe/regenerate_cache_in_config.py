@@ -36,6 +36,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     setting = plan.get("regenerate_cache")
-    if setting.written:
+    if setting.value is True:
         message = "`regenerate_cache` in the config is ignored"
         yield setting.finding(message, "start with `--regenerate_cache`", setting.remove())

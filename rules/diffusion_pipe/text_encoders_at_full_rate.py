@@ -54,7 +54,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     rate, keys = plan.learning_rate.value, ("text_encoder_1_lr", "text_encoder_2_lr")
     missing = [key for key in keys if not plan.config.has(f"model.{key}")]
-    if missing and isinstance(rate, (int, float)) and not plan.get("force_constant_lr").written:
+    if missing and isinstance(rate, (int, float)) and rate < 0.1 and not plan.get("force_constant_lr").written:
         yield plan.get(f"model.{missing[0]}").finding(
             f"no `{'` and no `'.join(missing)}`: SDXL's text encoders are trained at the full {rate:g}",
             f"set them to {rate / 2:g} or less, or to 0",

@@ -5,6 +5,7 @@ from lora_doctor.models.families import size_of
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
+WORDS = ("swap", "offload", "low_vram", "lowvram", "quantiz", "quantis", "fp8", "fsdp")
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5, "nf4": 0.5}
 
 
@@ -47,6 +48,20 @@ def check(environment: Environment) -> Iterator[Finding]:
     dtype = "bfloat16"
     diffusion_model_dtype = "float8"
     ```
+    ```environment
+    gpu: NVIDIA GeForce RTX 4070, 12282, 8.9
+    ```
+    ```toml diffusion-pipe clean
+    output_dir = "out"
+    dataset = "dataset.toml"
+    epochs = 10
+    save_every_n_epochs = 1
+    blocks_to_swap = 13
+    [model]
+    type = "flux2"
+    diffusion_model = "/models/flux-2-klein-base-9b.safetensors"
+    dtype = "bfloat16"
+    ```
     """
     plan, size = environment.plan, size_of(environment.plan.model.family, environment.plan.model.size)
     width = BYTES.get(str(plan.precision.base.value or plan.precision.compute.value))
@@ -63,9 +78,13 @@ def check(environment: Environment) -> Iterator[Finding]:
 
 def _divided(plan: Plan) -> bool:
     """Whether the config asks for swapping, offloading, quantising or several cards in any trainer's words."""
-    words = ("swap", "offload", "low_vram", "lowvram", "quantiz", "quantis", "pipeline_stages", "fp8", "fsdp")
-    return any(
-        any(word in key.lower() for word in words) and setting.value not in (None, False, 0, 1, "", "none", "no")
-        for config in plan.configs
-        for key, setting in config.written()
+    settings = [(key.lower(), setting.value) for config in plan.configs for key, setting in config.written()]
+    return any(_on(value) and any(word in key for word in WORDS) for key, value in settings) or any(
+        key.endswith("pipeline_stages") and isinstance(value, int) and value > 1 for key, value in settings
     )
+
+
+def _on(value: object) -> bool:
+    if isinstance(value, str):
+        return value.lower() not in ("", "none", "no", "no_change", "false", "0")
+    return isinstance(value, (bool, int, float)) and value > 0
