@@ -62,9 +62,12 @@ def _typo(key: str, table: KeyTable) -> Suggestion | None:
 
 def _foreign(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
     own = _own(trainer)
-    for concept, _ in _concepts(key):
+    home, _, last = key.rpartition(".")
+    for concept, _trainer in _concepts(key):
         better = own.get(concept)
-        if better and better.rpartition(".")[2] != key.rpartition(".")[2] and better in table.keys:
+        if better and better.rpartition(".")[2] != last and better in table.keys:
+            if better.rpartition(".")[0] == table.pattern(home):  # the same entry of a list
+                better = f"{home}.{better.rpartition('.')[2]}" if home else better
             return Suggestion("foreign", better)
     return None
 

@@ -213,7 +213,9 @@ def _validation(config: Config) -> Validation:
     place = next((side for side in size if side.written), size[0])
     return Validation(
         prompts=off._replace(value=[]) if off.value is True else _prompts(config),
-        every_steps=off._replace(value=None, origin="unknown") if off.value is True else get("sample.sample_every"),
+        every_steps=off._replace(value=None, origin="unknown")
+        if off.value is True
+        else _updates(config, get("sample.sample_every")),
         guidance=get("sample.guidance_scale"),
         sampler_steps=get("sample.sample_steps"),
         size=place._replace(value=edges) if all(_is_number(edge) for edge in edges) else Setting(),
@@ -240,7 +242,7 @@ def _saving(config: Config, reader: Reader) -> Saving:
     return Saving(
         folder=folder,
         name=Setting(name, "written" if name else "unknown", "config.name", config.anchor),
-        every_steps=every.map(lambda steps: steps or None),
+        every_steps=_updates(config, every.map(lambda steps: steps or None)),
         keep=sound(config, "save.max_step_saves_to_keep"),
         resumable=Setting(True, "default", "save", config.anchor),
         existing=_existing(config, reader, folder.value, name),
@@ -260,10 +262,15 @@ def _existing(config: Config, reader: Reader, folder: Any, name: str | None) -> 
 
 def _steps(config: Config) -> Setting[int]:
     """Optimiser steps: with the old accumulation key, `steps` counts the batches between two of them."""
-    steps, old = sound(config, "train.steps"), sound(config, "train.gradient_accumulation_steps").value
+    return _updates(config, sound(config, "train.steps"))
+
+
+def _updates(config: Config, counted: Setting[int]) -> Setting[int]:
+    """A count of batches as a count of optimiser steps."""
+    old = sound(config, "train.gradient_accumulation_steps").value
     if not _is_number(old) or old == 1 or not old:
-        return steps
-    return steps.map(lambda count: max(1, count // old) if _is_number(count) and old > 0 else None)
+        return counted
+    return counted.map(lambda count: max(1, count // old) if _is_number(count) and old > 0 else None)
 
 
 def _cached(config: Config, data: tuple[Dataset, ...], keys: tuple[str, ...]) -> Setting[bool]:

@@ -5,7 +5,7 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 
-@rule(level="warning", evidence="reproduced")
+@rule(level="note", evidence="reproduced")
 def check(plan: Plan) -> Iterator[Finding]:
     """A rank for convolutions in a model that has none.
 
