@@ -1,0 +1,45 @@
+from collections.abc import Iterator
+
+from lora_doctor.plan import Plan
+from lora_doctor.rule import Finding, rule
+
+
+@rule(level="error", evidence="reproduced")
+def check(plan: Plan) -> Iterator[Finding]:
+    """Sample images are asked for without a prompt file.
+
+    Why: at the first preview `os.path.isfile(None)` raises a TypeError and ends the run: with `sample_at_first` before
+    training, else after the first interval.
+    Instead: set `sample_prompts` to a text file with a prompt a line, or take the interval out.
+    Sources: kohya-ss/sd-scripts@48d368fa library/train_util.py line 6393 `sample_images_common`,
+    library/flux_train_utils.py line 62, https://github.com/kohya-ss/sd-scripts
+
+    ```toml sd-scripts flagged
+    pretrained_model_name_or_path = "models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    network_alpha = 16
+    output_dir = "out"
+    sample_every_n_steps = 250
+    ```
+    ```toml sd-scripts clean
+    pretrained_model_name_or_path = "models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    network_alpha = 16
+    output_dir = "out"
+    sample_every_n_steps = 250
+    sample_prompts = "prompts.txt"
+    ```
+    """
+    prompts = plan.get("sample_prompts")
+    if not plan.training or plan.handed is not None or plan.config.open or prompts.value or prompts.origin == "written":
+        return
+    for key in ("sample_at_first", "sample_every_n_epochs", "sample_every_n_steps"):
+        setting = plan.get(key)
+        if setting.written and setting.value and (setting.value is True or setting.value > 0):
+            yield setting.finding(
+                "no `sample_prompts`: the run stops with a TypeError at its first preview",
+                "set `sample_prompts` to a file with a prompt a line",
+            )
+            return
