@@ -146,7 +146,7 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
         return (_run(run, reader),)
     if kind == "dataset":
         backends = read_backends(document, reader, None)
-        return (Plan(TRAINER, "dataset", backends.config, datasets=backends.datasets),)
+        return (Plan(TRAINER, "dataset", backends.config, datasets=backends.datasets, unused=backends.unused),)
     if kind == "lycoris":
         lycoris = lycoris_settings(document)
         return (Plan(TRAINER, "lycoris", lycoris, network=lycoris_network(lycoris)),)
@@ -202,6 +202,7 @@ def _run(run: Config, reader: Reader) -> Plan:
         cache_text=get("text_cache_disable").map(lambda off: not off),
         prompt_tokens=prompt_tokens(run),
         datasets=datasets,
+        unused=backends.unused if backends else (),
     )
 
 

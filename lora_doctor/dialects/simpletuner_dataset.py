@@ -39,6 +39,7 @@ class Backends(NamedTuple):
 
     config: Config
     datasets: tuple[Dataset, ...]
+    unused: tuple[Dataset, ...] = ()
     held_out: Setting[Any] = Setting()
 
 
@@ -64,12 +65,15 @@ def read_backends(document: Document, reader: Reader, run: Config | None) -> Bac
     config = structured_config(document, _table(several))
     config.lenient = True  # most numbers go through int() or float()
     entries = [name for name in config.items("") if name.isdigit()] if several else [""]
-    used = [_Entry(config, entry, run) for entry in entries if not _Entry(config, entry, run).off]
+    known = [_Entry(config, entry, run) for entry in entries]
+    used = [entry for entry in known if not entry.off]
     conditioning = {entry.id: entry for entry in used if entry.kind == "conditioning"}
     trained = (entry for entry in used if entry.kind in ("image", "video"))
     datasets = tuple(_dataset(entry, conditioning, reader) for entry in trained)
+    idle = (entry for entry in known if entry.kind == "eval" or (entry.off and entry.kind in ("image", "video")))
+    unused = tuple(_dataset(entry, {}, reader) for entry in idle)
     held_out = next((entry.get("instance_data_dir") for entry in used if entry.kind == "eval"), Setting())
-    return Backends(config, datasets, held_out)
+    return Backends(config, datasets, unused, held_out)
 
 
 class _Entry:

@@ -23,6 +23,11 @@ FAMILY_NAMES = {
 }  # fmt: skip
 # Tokens per prompt; `tokenizer_max_length` is overruled here.
 FIXED_TOKENS = {"flux2": 512, "sana": 300, "sdxl": 77}
+SAMPLINGS = {
+    "flow_schedule_auto_shift": "flux_shift",
+    "flow_use_uniform_schedule": "uniform",
+    "flow_use_beta_schedule": "beta",
+}
 FLOW = frozenset({"flux", "flux2", "sd3"})  # sampled by the common code, shift included
 SDXL_VAE = frozenset({"sdxl", "pixart_sigma", "kolors"})
 
@@ -107,7 +112,7 @@ def _sampling(run: Config, family: str) -> Setting[str]:
         return run.get("flow_use_uniform_schedule").map(lambda _: "uniform")
     if family not in FLOW:
         return Setting()
-    for key, name in (("flow_use_uniform_schedule", "uniform"), ("flow_use_beta_schedule", "beta")):
+    for key, name in SAMPLINGS.items():
         if run.get(key).value is True:
             return run.get(key).map(lambda _, name=name: name)  # type: ignore[misc]
     return run.get("flow_sigmoid_scale").map(lambda _: "sigmoid")
