@@ -9,7 +9,7 @@ from lora_doctor import derived
 from lora_doctor.plan import Component, Dataset, Plan
 from lora_doctor.setting import Setting
 
-HIDDEN = frozenset({"config", "prefix", "listing", "looked_for", "target_style", "scale", "never", "datasets", "script"})
+HIDDEN = frozenset({"config", "prefix", "listing", "target_style", "scale", "never", "datasets", "script"})
 
 
 def plan_rows(plan: Plan) -> Iterator[tuple[str, Setting[Any]]]:

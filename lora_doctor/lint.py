@@ -23,6 +23,7 @@ from lora_doctor.setting import Setting
 from lora_doctor.settle import settle
 from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.read import read_file, read_text
+from lora_doctor.typed import typed
 
 UNRECOGNISED = "is no config of a trainer lora-doctor knows"
 MAX_STRANGE_BYTES = 1024 * 1024  # the largest config a trainer ships has 60 KB; lock files and data have more
@@ -57,7 +58,7 @@ def lint_files(jobs: Iterable[tuple[Path, Options]]) -> Result:
 
 
 def examine(path: Path, options: Options) -> Result:
-    """Read and judge one file, by itself."""
+    """Read and judge one file, by itself; a fault of ours is told like any other problem and stops no other file."""
     try:
         text = options.texts.get(os.path.realpath(path)) if options.texts else None
         document = read_file(path) if text is None else read_text(str(path), text)
@@ -65,11 +66,13 @@ def examine(path: Path, options: Options) -> Result:
         if options.lenient and _strange(path):
             return Result(skipped=(str(path),))
         return Result(problems=(Problem(str(path), error.sentence, error.line, error.column),))
+    except Exception as error:
+        return Result(problems=(unexpected(str(path), "parsing this file", error),))
     try:
         return examine_document(document, options)
     except SourceError as error:
         return Result(problems=(Problem(str(path), error.sentence, error.line, error.column),))
-    except Exception as error:  # a dialect is wrong, not the user's file: the other files are still judged
+    except Exception as error:
         return Result(problems=(unexpected(document.name, "reading this file", error),))
 
 
@@ -108,11 +111,9 @@ def examine_document(document: Document, options: Options) -> Result:
 
 
 def _under(options: Options, plan: Plan) -> Plan:
-    """The project's recipe stands where the config names none; folders left alone are not missed."""
+    """The project's recipe stands where the config names none."""
     if options.recipe is not None and plan.recipe.value is None:
         plan = plan._replace(recipe=Setting(options.recipe, "default", "recipe", plan.config.anchor))
-    if not options.datasets:
-        plan = plan._replace(datasets=tuple(data._replace(looked_for=False) for data in plan.datasets))
     return plan
 
 

@@ -125,7 +125,6 @@ class Dataset(NamedTuple):
     regularisation: Setting[bool] = Setting()
     parent: Listing | None = None  # kohya's layout: the folder whose `N_concept` sub-folders are the datasets
     listing: Listing | None = None  # the folder's file names; None when it is not there or was not asked for
-    looked_for: bool = True  # False where the trainer or the user says not to open the folder
     control_listings: tuple[Listing, ...] = ()  # of every control folder; empty unless all could be listed
     mask_listing: Listing | None = None
     stored: Mapping[str, Any] | None = None  # settings that an earlier run left beside the images and restores

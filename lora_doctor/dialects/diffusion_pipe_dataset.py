@@ -58,7 +58,6 @@ def _dataset(
         caption_dropout=dropout,
         shuffle_tags=_shuffle(get),
         listing=listing,
-        looked_for=reader.datasets,
         control_listings=(beside,) if beside is not None else (),
         mask_listing=reader.listing(masks, config.document, OPENED) if masks.written else None,
         caches=list_folder(listing.folder / "cache", recursive=True) if listing is not None else None,

@@ -227,6 +227,6 @@ def _datasets(config: Config, data: Config | None, reader: Reader) -> tuple[Data
         return ()
     if config.get("in_json").value:
         source = config.get("in_json").map(lambda _: "json")
-        return (Dataset(config, "", folder=config.get("train_data_dir"), caption_source=source, looked_for=False),)
+        return (Dataset(config, "", folder=config.get("train_data_dir"), caption_source=source),)
     found = folders(config, "train_data_dir", reader)
     return balanced(found + folders(config, "reg_data_dir", reader, regularisation=True))

@@ -100,7 +100,6 @@ def _subset(scope: _Scope, reader: Reader) -> Dataset:
         keep_tokens=scope.get("keep_tokens") if not separator.value else Setting(),
         regularisation=data.get(f"{entry}.is_reg"),
         listing=listing,
-        looked_for=not described.written,
         mask_listing=reader.listing(masks, data.document, IMAGES) if masks.written else None,
     )
 
@@ -119,10 +118,10 @@ def folders(options: Config, key: str, reader: Reader, *, regularisation: bool =
     parent = reader.listing(root, beside, IMAGES)
     reg = Setting(regularisation, "default", key, root.place)
     if parent is None:
-        return (Dataset(options, "", folder=root, regularisation=reg),)
+        return (_folder(options, root, "", None, None, reader)._replace(regularisation=reg),)
     names = [(name, concept) for name in parent.folders if (concept := repeats_and_concept(name)) is not None]
     if not names:
-        return (Dataset(options, "", folder=root, parent=parent, regularisation=reg, looked_for=False),)
+        return (Dataset(options, "", folder=root, parent=parent, regularisation=reg),)
     return tuple(
         _folder(options, root, name, concept, parent, reader)._replace(regularisation=reg) for name, concept in names
     )
@@ -139,18 +138,19 @@ def repeats_and_concept(name: str) -> tuple[int, str] | None:
 
 
 def _folder(
-    options: Config, root: Setting[Any], name: str, concept: tuple[int, str], parent: Listing, reader: Reader
+    options: Config, root: Setting[Any], name: str, concept: tuple[int, str] | None, parent: Listing | None, reader: Reader
 ) -> Dataset:
-    folder = root._replace(value=f"{str(root.value).rstrip('/')}/{name}", rewrite=None, erase=None)
-    listing = reader.listing(folder, root.place.document if root.place else options.document, IMAGES)
+    """One folder of images; without a name, `train_data_dir` as a whole, which is not on this machine."""
+    folder = root._replace(value=f"{str(root.value).rstrip('/')}/{name}", rewrite=None, erase=None) if name else root
+    listing = reader.listing(folder, root.place.document if root.place else options.document, IMAGES) if name else None
     extension = options.get("caption_extension").map(dotted)
-    words = Setting(concept[1], "default", root.key, root.place)
+    words = Setting(concept[1] if concept else None, "default", root.key, root.place)
     separator = options.get("keep_tokens_separator")
     return Dataset(
         options,
         "",
         folder=folder,
-        repeats=Setting(concept[0], "written", root.key, root.place),
+        repeats=Setting(concept[0], "written", root.key, root.place) if concept else Setting(),
         resolution=options.get("resolution").map(edges),
         buckets=options.get("enable_bucket"),
         batch_size=options.get("train_batch_size"),

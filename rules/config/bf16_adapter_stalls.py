@@ -54,6 +54,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     dtype, name, rate = plan.network.dtype.value, str(plan.optimizer.name.value or "").lower(), plan.learning_rate
     if not plan.training or plan.network.kind.value == "full" or dtype != "bf16" or not name:
         return
+    if plan.trainer == "diffusers":  # draws `lora_A` a hundred times larger: `adapter-frozen-in-bf16` counts there
+        return
     plain = optimizer_family(name) in ("adamw", "lion", "adafactor") and not any(s in name for s in SAFE_OPTIMIZERS)
     if plain and isinstance(rate.value, (int, float)) and 0 < rate.value < FINE:
         yield rate.finding(

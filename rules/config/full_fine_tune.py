@@ -8,36 +8,34 @@ from lora_doctor.rule import Finding, rule
 def check(plan: Plan) -> Iterator[Finding]:
     """Nothing says LoRA, and this trainer then trains the whole model.
 
-    Why: SimpleTuner's `model_type` is `full` and OneTrainer's `training_method` FINE_TUNE unless told otherwise, and
-    diffusion-pipe trains everything when `[adapter]` is missing: out of memory on most cards, or a checkpoint of the
-    model's size instead of a LoRA.
+    Why: OneTrainer's `training_method` is FINE_TUNE unless told otherwise, and diffusion-pipe and ai-toolkit train
+    everything when `[adapter]` or `network` is missing: out of memory on most cards, or a checkpoint of the model's
+    size instead of a LoRA.
     Instead: set the key if a LoRA is meant; write the full fine-tune out if that is meant.
-    Sources: bghira/SimpleTuner@bc8e6ab7 field registry; Nerogar/OneTrainer@23df3832 TrainConfig;
+    Sources: Nerogar/OneTrainer@23df3832 TrainConfig;
     tdrussell/diffusion-pipe@8f83dbf train.py
 
-    ```json SimpleTuner flagged
+    ```json OneTrainer flagged
     {
-      "model_family": "flux2",
-      "model_flavour": "klein-9b",
-      "output_dir": "out",
-      "optimizer": "adamw_bf16",
-      "data_backend_config": "multidatabackend.json",
+      "__version": 11,
+      "model_type": "FLUX_2",
+      "base_model_name": "black-forest-labs/FLUX.2-klein-base-9B",
+      "output_model_destination": "models/zwx.safetensors",
       "learning_rate": 1e-4,
-      "max_train_steps": 2000,
-      "num_train_epochs": 0
+      "lora_rank": 16,
+      "lora_alpha": 16.0
     }
     ```
-    ```json SimpleTuner clean
+    ```json OneTrainer clean
     {
-      "model_family": "flux2",
-      "model_flavour": "klein-9b",
-      "model_type": "lora",
-      "output_dir": "out",
-      "optimizer": "adamw_bf16",
-      "data_backend_config": "multidatabackend.json",
+      "__version": 11,
+      "training_method": "LORA",
+      "model_type": "FLUX_2",
+      "base_model_name": "black-forest-labs/FLUX.2-klein-base-9B",
+      "output_model_destination": "models/zwx.safetensors",
       "learning_rate": 1e-4,
-      "max_train_steps": 2000,
-      "num_train_epochs": 0
+      "lora_rank": 16,
+      "lora_alpha": 16.0
     }
     ```
     """

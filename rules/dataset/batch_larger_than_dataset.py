@@ -4,19 +4,18 @@ from lora_doctor.derived import effective_batch, samples_per_epoch
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
-DROPPING = ("diffusion-pipe", "SimpleTuner", "diffusers")  # leave out what does not fill a batch
+DROPPING = ("diffusion-pipe", "SimpleTuner")  # leave out what does not fill a step; diffusers has its own rule
 
 
 @rule(level="error", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
     """Fewer images than one step takes.
 
-    Why: diffusion-pipe cuts each bucket to a multiple of batch x accumulation x devices, SimpleTuner and the diffusers
-    scripts drop batches that are not full: with fewer images than that, nothing is left and the run stops after caching.
+    Why: diffusion-pipe cuts each bucket to a multiple of batch x accumulation x devices, SimpleTuner drops batches that
+    are not full: with fewer images than that, nothing is left and the run stops after caching.
     Instead: a smaller batch or accumulation, or repeats.
     Sources: tdrussell/diffusion-pipe@8f83dbf utils/dataset.py lines 384-398 and #324,
-    https://github.com/tdrussell/diffusion-pipe/issues/324; bghira/SimpleTuner#548; huggingface/diffusers@58eb52c0
-    (`BucketBatchSampler(drop_last=True)`)
+    https://github.com/tdrussell/diffusion-pipe/issues/324; bghira/SimpleTuner#548
 
     ```files
     data/a.png
