@@ -111,7 +111,8 @@ def examine_document(document: Document, options: Options) -> Result:
 
 
 def _under(options: Options, plan: Plan) -> Plan:
-    """The project's recipe stands where the config names none."""
+    """Every value of its field's type; the project's recipe where the config names none."""
+    plan = typed(plan)
     if options.recipe is not None and plan.recipe.value is None:
         plan = plan._replace(recipe=Setting(options.recipe, "default", "recipe", plan.config.anchor))
     return plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,26 +16,35 @@ def write_beside(path: Path, data: bytes) -> None:
     Raises:
         SourceError: the file or its folder can't be written.
     """
+    target = os.path.realpath(path)
+    try:
+        mode = os.stat(path).st_mode if os.path.exists(path) else None
+        if mode is None:
+            _replace(target, data, 0o666 & ~_umask())
+        elif not stat.S_ISREG(mode):  # a pipe or a device is written to, never replaced
+            Path(path).write_bytes(data)
+        elif mode & 0o222 and os.access(target, os.W_OK):
+            _replace(target, data, stat.S_IMODE(mode))
+        else:
+            raise SourceError("is read-only, so it is not written")
+    except OSError as error:
+        raise SourceError(f"can't be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def _replace(target: str, data: bytes, mode: int) -> None:
     import tempfile
 
-    target = os.path.realpath(path)
     folder, name = os.path.split(target)
-    beside = ""
+    handle, beside = tempfile.mkstemp(prefix=f".{name[:64]}.", dir=folder)
     try:
-        mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else None
-        if mode is not None and not (mode & 0o222 and os.access(target, os.W_OK)):
-            raise SourceError("is read-only, so it is not written")
-        handle, beside = tempfile.mkstemp(prefix=f".{name[:64]}.", dir=folder)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, mode if mode is not None else 0o666 & ~_umask())
+        os.chmod(beside, mode)
         os.replace(beside, target)
-    except OSError as error:
-        raise SourceError(f"can't be written: {(error.strerror or str(error)).lower()}") from None
     finally:
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             os.unlink(beside)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 from lora_doctor.source.document import Document, SourceError
@@ -36,7 +37,10 @@ def read_file(path: Path) -> Document:
         SourceError: the file is missing, unreadable, too large, not text, or broken in its own syntax.
     """
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        size = found.st_size
+        if not stat.S_ISREG(found.st_mode):  # a pipe may never end
+            raise SourceError("is a folder" if stat.S_ISDIR(found.st_mode) else "is no regular file")
         if size > MAX_BYTES:
             raise SourceError(f"has {size / 1e6:,.0f} MB; no training config is larger than {MAX_BYTES / 1e6:.0f} MB")
         text = path.read_bytes()

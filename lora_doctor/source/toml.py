@@ -38,7 +38,10 @@ def parse_toml(name: str, text: bytes) -> Document:
         document.data = _load(plain, text)
     root = _parser().parse(plain).root_node
     document.entries[()] = Entry(document.data, Span(0, len(text)))
-    _tables(document, root)
+    try:
+        _tables(document, root)
+    except RecursionError:  # a key of thousands of parts
+        raise SourceError("not readable TOML: nested too deeply") from None
     _comments(document, root)
     return document
 

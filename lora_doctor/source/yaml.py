@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from itertools import accumulate
 from typing import Any
 
@@ -27,7 +28,7 @@ def parse_yaml(name: str, text: bytes) -> Document:
     plain = text[start:].decode("utf-8")
     loader = _Loader(plain)
     try:
-        root = _compose(loader)
+        root = _compose(loader, plain)
         if root is not None:
             walk = _Walk(document, loader, _byte_offsets(plain, start))
             document.data = walk.value(root, (), None, True, ())
@@ -37,8 +38,23 @@ def parse_yaml(name: str, text: bytes) -> Document:
     return document
 
 
-def _compose(loader: Any) -> yaml.Node | None:
+def _refuse_depth(text: str) -> None:
+    """libyaml's composer calls itself for every level and overflows the C stack: the events are counted beforehand.
+
+    Only a text with so many openings that it could be too deep is looked at.
+    """
+    if sum(text.count(opening) for opening in ("[", "{", "- ", "? ", "-\t", "?\t")) < MAX_DEPTH * 10:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise SourceError("not readable YAML: nested too deeply", event.start_mark.line + 1)
+
+
+def _compose(loader: Any, text: str) -> yaml.Node | None:
     try:
+        _refuse_depth(text)
         node: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -150,5 +166,6 @@ class _Walk:
         covered = sorted(self.scalars)
         for match in _COMMENT.finditer(text):
             span = Span(self.offsets[match.start()], self.offsets[match.end()])
-            if not any(start <= span.start < end for start, end in covered):
+            before = bisect_right(covered, span.start, key=lambda scalar: scalar.start)
+            if not before or covered[before - 1].end <= span.start:
                 self.document.comments.append(Comment(match.group(), span))

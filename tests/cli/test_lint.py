@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,16 @@ def test_output_is_written_whole_and_without_colours(call: Call, monkeypatch: py
     assert call("lint", RULES, "a.toml", "--output", "no/report.txt").err == (
         "lora-doctor: can't be written: no such file or directory\n"
     )
+
+
+def test_output_into_a_pipe_or_a_device_is_written_to_it(call: Call) -> None:
+    write(a=MISSPELT)
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert call("lint", RULES, "a.toml", "--output", "pipe").code == 1
+    assert os.read(reader, 99).startswith(b"a.toml:6:16: error")
+    os.close(reader)
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
 
 
 @pytest.mark.parametrize(
