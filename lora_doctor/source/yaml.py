@@ -49,7 +49,7 @@ def _refuse_depth(text: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise SourceError("not readable YAML: nested too deeply", event.start_mark.line + 1)
+            raise SourceError("not readable YAML: nested too deeply")
 
 
 def _compose(loader: Any, text: str) -> yaml.Node | None:

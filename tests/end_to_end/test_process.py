@@ -48,7 +48,8 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     lint = subprocess.Popen(
         command("lint", "a.toml"), cwd=tmp_path, env=PLAIN, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert lint.stdout and lint.stderr
+    assert lint.stdout
+    assert lint.stderr
     assert lint.stdout.readline().startswith(b"a.toml:1:")
     lint.stdout.close()
     assert lint.stderr.read() == b""
