@@ -71,6 +71,7 @@ def _example(example: Example, flagged: bool, colour: bool) -> Iterator[str]:
     yield paint(f"{'Flagged' if flagged else 'Fine'} ({example.trainer}, {example.name})", "bold", colour)
     for name, content in example.beside:
         yield f"    beside it: {name}{': ' + content.splitlines()[0] if content else ''}"
+    yield from (f"    on a machine with {line}" for line in example.environment.splitlines())
     yield from (f"    {line}".rstrip() for line in example.text.splitlines())
 
 

@@ -257,7 +257,7 @@ def _network(config: Config) -> Network:
         dropout=config.get("adapter.rank_dropout" if lokr else "adapter.dropout"),
         target_style="diffusion-pipe",
         weights=config.get("adapter.init_from_existing"),
-        dtype=config.get("adapter.dtype", config.get("model.dtype").value).map(DTYPES.get),
+        dtype=config.get("adapter.dtype", config.get("model.dtype").value).map(_dtype),
     )
 
 
@@ -287,10 +287,10 @@ def _precision(config: Config) -> Precision:
     key = next((k for k in ("model.diffusion_model_dtype", "model.transformer_dtype") if config.table.find(k)), "")
     adapter = config.get("adapter.dtype", dtype).value
     return Precision(
-        compute=config.get("model.dtype").map(DTYPES.get),
-        base=(config.get(key, dtype) if key else config.get("model.dtype")).map(DTYPES.get),
+        compute=config.get("model.dtype").map(_dtype),
+        base=(config.get(key, dtype) if key else config.get("model.dtype")).map(_dtype),
         vae=_fixed(config, "fp32" if _kind(config) == "sdxl" else None),  # upcast_vae, models/sdxl.py:401
-        save=config.get("save_dtype", adapter).map(DTYPES.get),
+        save=config.get("save_dtype", adapter).map(_dtype),
         gradient_checkpointing=config.get("activation_checkpointing").map(bool),
         blocks_to_swap=config.get("blocks_to_swap"),
     )
@@ -322,13 +322,18 @@ def _trains_text_encoder(config: Config) -> Setting[bool]:
     return rates[0].map(lambda _: False) if still else _fixed(config, True)
 
 
+def _dtype(value: Any) -> str | None:
+    return DTYPES.get(value) if isinstance(value, str) else None
+
+
 def _saving(config: Config, flags: Config | None, batch: int | None) -> Saving:
     """Everything is kept; `--resume_from_checkpoint` overrules the config's key (train.py:299)."""
     steps = config.get("save_every_n_steps")
     examples = config.get("save_every_n_examples")
-    if examples.written and examples.value and not steps.written:  # train.py:643
-        whole = (batch or 0) * (config.get("gradient_accumulation_steps").value or 1)
-        steps = examples.map(lambda n: int(n) // whole if whole else None)
+    accumulation = config.get("gradient_accumulation_steps").value
+    if isinstance(examples.value, int) and isinstance(accumulation, int) and batch and not steps.written:
+        whole = batch * accumulation  # train.py:643
+        steps = examples.map(lambda number: number // whole if whole > 0 else None)
     resumable = next((k for k in ("checkpoint_every_n_epochs", "checkpoint_every_n_minutes") if config.has(k)), "")
     return Saving(
         folder=config.get("output_dir"),

@@ -19,6 +19,7 @@ from lora_doctor.setting import Config, Setting
 OPENED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
 CAPTIONS = "captions.json"
 MAX_JSON = 64 * 1024 * 1024  # bytes; read in whole
+MAX_EDGE = 100_000  # pixels; what is larger is no image
 Get = Callable[[str], Setting[Any]]
 
 
@@ -114,10 +115,9 @@ def _edges(value: Any) -> list[int] | None:
         return None
     edges = []
     for item in value:
-        if isinstance(item, (int, float)) and not isinstance(item, bool):
-            edges.append(round(item))
-        elif isinstance(item, list) and len(item) == 2 and all(isinstance(side, (int, float)) for side in item):
-            edges.append(round((item[0] * item[1]) ** 0.5))
+        sides = item if isinstance(item, list) else [item, item]
+        if len(sides) == 2 and all(isinstance(side, (int, float)) and 0 < side < MAX_EDGE for side in sides):
+            edges.append(round((sides[0] * sides[1]) ** 0.5))
     return list(dict.fromkeys(edges)) or None
 
 

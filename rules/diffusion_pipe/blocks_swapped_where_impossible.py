@@ -60,7 +60,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     rank = 32
     ```
     """
-    swap, kind, stages = plan.precision.blocks_to_swap, plan.get("model.type").value, plan.get("pipeline_stages")
+    swap, kind, stages = plan.precision.blocks_to_swap, str(plan.get("model.type").value), plan.get("pipeline_stages")
     if not plan.training or not swap.written or not swap.value:
         return
     reason = None

@@ -48,7 +48,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     forced = plan.get("force_constant_lr")
-    if not forced.written:
+    if not isinstance(forced.value, (int, float)):
         return
     without_effect = [
         key for key in KEYS if plan.config.has(key) and plan.get(key).value not in (forced.value, 0, "constant")

@@ -47,6 +47,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     release = plan.get("optimizer.gradient_release")
-    if release.value is True and plan.get("model.type").value not in WITH_RATES:
+    if release.value is True and str(plan.get("model.type").value) not in WITH_RATES:
         message = "`gradient_release` with this model: KeyError `lr` after caching and loading"
         yield release.finding(message, "remove it", release.remove(safe=False))

@@ -49,7 +49,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     swap, size = plan.precision.blocks_to_swap, size_of(plan.model.family, plan.model.size)
     blocks = (19, 38) if plan.get("model.type").value == "chroma" else size.blocks if size else ()
-    if plan.get("model.type").value not in PAIRED or len(blocks) != 2 or not isinstance(swap.value, int):
+    if str(plan.get("model.type").value) not in PAIRED or len(blocks) != 2 or not isinstance(swap.value, int):
         return
     double, single = blocks
     most = max(n for n in range(2 * double) if n // 2 <= double - 2 and (n - n // 2) * 2 + 1 <= single - 2)
