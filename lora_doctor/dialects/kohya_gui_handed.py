@@ -174,12 +174,13 @@ def _words(field: Setting[Any]) -> Setting[Any]:
 def warmup(gui: Config) -> Setting[Any]:
     """Steps where they are given, else the percentage as a share (common_gui.py:1185 `resolve_lr_warmup_steps`)."""
     steps, percent, total = gui.get("lr_warmup_steps"), gui.get("lr_warmup"), gui.get("max_train_steps").value
-    if isinstance(steps.value, (int, float)) and steps.value > 0:
+    by_dataset = bool(gui.get("dataset_config").value)
+    if isinstance(steps.value, (int, float)) and steps.value > 0 and (total or not by_dataset):
         return steps.map(int)
     if not isinstance(percent.value, (int, float)) or not percent.value:
         return percent._replace(value=0, origin="default" if percent.origin == "default" else percent.origin)
-    if gui.get("dataset_config").value:  # the percentage is of `max_train_steps`, and lost where that is 0
-        return percent._replace(value=round(percent.value * total / 100) if total else 0, rewrite=None)
+    if by_dataset and isinstance(total, (int, float)) and total > 0:
+        return percent._replace(value=round(percent.value * total / 100), rewrite=None)
     return percent._replace(value=percent.value / 100, rewrite=None)
 
 

@@ -138,7 +138,12 @@ def repeats_and_concept(name: str) -> tuple[int, str] | None:
 
 
 def _folder(
-    options: Config, root: Setting[Any], name: str, concept: tuple[int, str] | None, parent: Listing | None, reader: Reader
+    options: Config,
+    root: Setting[Any],
+    name: str,
+    concept: tuple[int, str] | None,
+    parent: Listing | None,
+    reader: Reader,
 ) -> Dataset:
     """One folder of images; without a name, `train_data_dir` as a whole, which is not on this machine."""
     folder = root._replace(value=f"{str(root.value).rstrip('/')}/{name}", rewrite=None, erase=None) if name else root

@@ -48,11 +48,14 @@ def check(plan: Plan) -> Iterator[Finding]:
             if isinstance(limit.value, int) and _excludes(key, limit.value, wanted, step):
                 setting = limit if limit.written else size
                 shown = "x".join(map(str, sides))
-                yield setting.finding(
-                    f"resolution {shown} with `{key}` {limit.value}: an assertion stops the run at start",
+                alone = plan.kind == "dataset" and not limit.written
+                finding = setting.finding(
+                    f"resolution {shown} with `{key}` {limit.value}: an assertion stops the run at start"
+                    f"{', unless the command line has another' * alone}",
                     f"set `{key}` to {wanted}",
                     limit.write(wanted, safe=False),
                 )
+                yield finding._replace(level="warning") if alone else finding
 
 
 def _excludes(key: str, limit: int, side: int, step: int) -> bool:

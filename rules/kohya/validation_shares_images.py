@@ -48,12 +48,14 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     for split, seed in _splits(plan):
         if split.written and isinstance(split.value, float) and 0 < split.value < 1 and seed.value is None:
-            yield split.finding(
+            alone = plan.kind == "dataset"
+            finding = split.finding(
                 f"a split of {split.value:g} without `validation_seed`: training and validation set are shuffled "
-                "apart, so most validation images are trained on too",
+                f"apart, so most validation images are trained on too{', unless the command line has one' * alone}",
                 "set `validation_seed`",
                 seed.write(42, safe=False),
             )
+            yield finding._replace(level="warning") if alone else finding
 
 
 def _splits(plan: Plan) -> Iterator[tuple[Setting[Any], Setting[Any]]]:
