@@ -255,7 +255,7 @@ def _network(config: Config) -> Network:
         alpha=config.get("adapter.alpha", config.get("adapter.rank").value),
         scale=1.0,
         dropout=config.get("adapter.rank_dropout" if lokr else "adapter.dropout"),
-        target_style="diffusion-pipe",
+        excluded=config.get("adapter.exclude_modules") if _kind(config) != "sdxl" else Setting(),
         weights=config.get("adapter.init_from_existing"),
         dtype=config.get("adapter.dtype", config.get("model.dtype").value).map(_dtype),
     )
