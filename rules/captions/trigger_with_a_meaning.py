@@ -34,7 +34,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     trigger = "zwx"
     ```
     """
-    trigger = plan.trigger
+    prompt = plan.get("instance_prompt")  # where a script has no setting for the trigger, it stands in its one prompt
+    trigger = plan.trigger if plan.trigger.written or not prompt.written else prompt
     words = str(trigger.value or "").lower().split()
     known = next((word for word in words if word in KNOWN), None)
     if plan.training and known and trigger.written:
