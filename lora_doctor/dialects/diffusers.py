@@ -13,6 +13,7 @@ from lora_doctor.dialects.argv import command_config
 from lora_doctor.dialects.diffusers_scripts import SCRIPTS, Script
 from lora_doctor.dialects.launch import Launch, Launcher, launcher, launches
 from lora_doctor.dialects.reader import Reader
+from lora_doctor.finding import Place
 from lora_doctor.models.identify import ModelIdentity
 from lora_doctor.plan import (
     UNKNOWN,
@@ -102,7 +103,7 @@ def _plan(document: Document, launch: Launch, reader: Reader) -> Plan:
         model=reader.component(get("pretrained_model_name_or_path"), document, declared),
         text_encoder=Component(_of_script(config, "pretrained_model_name_or_path", None)),
         vae=reader.component(get("pretrained_vae_model_name_or_path"), document),
-        network=_network(config, script, compute),
+        network=_network(config, script, compute) if not script.full else _whole(document, launch),
         optimizer=_optimizer(config, script, start),
         precision=_precision(config, script, compute, reader),
         timesteps=_timesteps(config, script),
@@ -143,8 +144,6 @@ def _precision_name(text: Any) -> str | None:
 
 def _network(config: Config, script: Script, compute: Setting[str]) -> Network:
     """Scripts without `--lora_alpha` build the adapter with alpha = rank."""
-    if script.full:
-        return Network(kind=_of_script(config, "pretrained_model_name_or_path", "full"))
     rank = config.get("rank")
     alpha = config.get("lora_alpha") if "lora_alpha" in config.table.keys else _of_script(config, "rank", rank.value)
     return Network(
@@ -156,6 +155,12 @@ def _network(config: Config, script: Script, compute: Setting[str]) -> Network:
         targets=_targets(config, script),
         dtype=_adapter_dtype(config, compute),
     )
+
+
+def _whole(document: Document, launch: Launch) -> Network:
+    """InstructPix2Pix trains the whole UNet: who wrote this script's name asked for that."""
+    place = Place(document, launch.word.span, ("script",))
+    return Network(kind=Setting("full", "written", launch.script, place))
 
 
 def _scale(rank: Any, alpha: Any) -> float | None:

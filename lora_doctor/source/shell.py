@@ -93,9 +93,9 @@ class _Reader:
             node = stack.pop()
             if node.type == "comment":
                 self.document.comments.append(Comment(source(node), span(node)))
-            elif node.type == "variable_assignment":
+            elif node.type == "variable_assignment" and not _is_option(node):
                 self._assign(node)
-            elif node.type == "command":
+            elif node.type == "command" or (_is_option(node) and not _is_part(node)):
                 self._command(node)
             elif node.type == "unset_command":
                 for child in node.named_children:
@@ -168,7 +168,7 @@ class _Reader:
             variable = self._appended(key, variable, place)
         literal = len(variable.words) == 1 and variable.words[0].literal
         self.document.entries[("env", key)] = Entry(variable.text, place, span(name), literal)
-        if node.parent is None or node.parent.type != "command":  # `X=1 command` sets it for that command only
+        if node.parent is None or node.parent.type != "command":  # `X=1 command` sets it there only
             self.words.variables[key] = variable
 
     def _appended(self, key: str, more: Variable, place: Span) -> Variable:
@@ -178,12 +178,30 @@ class _Reader:
         known = all(word.known for word in (*found.words, *more.words))
         return Variable((Word(found.text + more.text, place, False, known),), False, found.known)
 
+    def _option(self, node: Node) -> tuple[Word, ...]:
+        """`--rank=16` at the beginning of a command, which the grammar takes for an assignment."""
+        value = node.child_by_field_name("value")
+        word = self.words.value(value) if value is not None else Word("", Span(node.end_byte, node.end_byte))
+        before = self.plain[node.start_byte : word.span.start].decode("utf-8", "replace")
+        return (Word(before + word.text, span(node), word.literal, word.known),)
+
     def _command(self, node: Node) -> None:
+        """One command; options that begin a line belong to the next one, whatever the grammar says."""
+        group: list[Node] = []
+        for part in [node] if node.type == "variable_assignment" else node.named_children:
+            if group and re.search(rb"(?<!\\)\n", self.plain[group[-1].end_byte : part.start_byte]):
+                self._simple(group)
+                group = []
+            group.append(part)
+        self._simple(group)
+
+    def _simple(self, parts: list[Node]) -> None:
         words: list[Word] = []
-        end = node.start_byte
-        for part in node.named_children:
-            if "redirect" not in part.type and part.type not in ("comment", "variable_assignment"):
-                more = self._glued(self._blanks(end, part.start_byte), self.words.expand(part))
+        end = parts[0].start_byte
+        for part in parts:
+            if _is_option(part) or not ("redirect" in part.type or part.type in ("comment", "variable_assignment")):
+                expanded = self._option(part) if _is_option(part) else self.words.expand(part)
+                more = self._glued(self._blanks(end, part.start_byte), expanded)
                 if words and part.start_byte == end:  # one word that the grammar cuts in two
                     place = Span(words[-1].span.start, part.end_byte)
                     raw = self.plain[place.start : place.end].decode("utf-8", "replace")
@@ -191,20 +209,20 @@ class _Reader:
                 else:
                     words += more
             end = part.end_byte
+        if not words:
+            return
+        words += self._blanks(end, len(self.plain))
         self.count += len(words)
         if self.count > MAX_WORDS:
             raise SourceError(f"not a readable script: its variables expand to more than {MAX_WORDS:,} words")
-        if not words:
-            return
-        words += self._blanks(node.end_byte, self.plain.find(b"\n", node.end_byte))
-        self.document.commands.append(Command(tuple(words), span(node)))
+        self.document.commands.append(Command(tuple(words), Span(parts[0].start_byte, end)))
         if words[0].text in ("read", "mapfile", "readarray"):
             for word in words[1:]:
                 self.words.variables[word.text] = Variable((), known=False)
 
     def _blanks(self, start: int, end: int) -> list[Word]:
         """`\\ `, a backslash with a blank behind it: a word of its own to bash, which tree-sitter passes over."""
-        gap = re.match(rb"(?:\\?[ \t]|\\\n)*", self.plain[start:end])
+        gap = re.compile(rb"(?:\\?[ \t]|\\\n)*").match(self.plain, start, end)
         found = [] if gap is None else re.finditer(rb"(?:\\[ \t])+", gap[0])
         return [
             Word(match[0].decode().replace("\\", ""), Span(start + match.start(), start + match.end()))
@@ -218,3 +236,16 @@ class _Reader:
             first = words[0]._replace(text=blanks[-1].text + words[0].text)
             return [*blanks[:-1], first._replace(span=Span(blanks[-1].span.start, first.span.end)), *words[1:]]
         return [*blanks, *words]
+
+
+def _is_option(node: Node) -> bool:
+    """Whether an assignment's name can be none: `--rank=16` begins a command whose line before was cut off."""
+    if node.type == "variable_assignments":
+        return bool(node.named_children) and _is_option(node.named_children[0])
+    name = node.child_by_field_name("name") if node.type == "variable_assignment" else None
+    return name is not None and source(name).startswith("-")
+
+
+def _is_part(node: Node) -> bool:
+    """Whether a node's words are read with those of the command around it."""
+    return node.parent is not None and node.parent.type in ("command", "variable_assignments")

@@ -93,6 +93,11 @@ def test_a_broken_continuation_begins_another_command() -> None:
     assert commands("python x.py --a 1 \\ --c 3") == [["python", "x.py", "--a", "1", " --c", "3"]]
 
 
+def test_a_cut_off_option_is_no_assignment() -> None:
+    text = "R=8\npython x.py\n  --rank=$R --b 2 \\\n  --c=3\n\n  --d=4 --e='f g'\n--h=1"
+    assert commands(text) == [["python", "x.py"], ["--rank=8", "--b", "2", "--c=3"], ["--d=4", "--e=f g"], ["--h=1"]]
+
+
 def test_pipes_redirections_and_windows_line_ends() -> None:
     text = "nohup python x.py --a 1 > log.txt 2>&1 &\r\npython y.py \\\r\n  --b 2 | tee log\r\n"
     assert commands(text) == [["nohup", "python", "x.py", "--a", "1"], ["python", "y.py", "--b", "2"], ["tee", "log"]]
