@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from lora_doctor.models.families import model_id
 from lora_doctor.plan import Dataset, Plan
+from lora_doctor.setting import Setting
 
 if TYPE_CHECKING:
     from lora_doctor.models.modules import Coverage
@@ -140,3 +142,13 @@ def coverage(plan: Plan) -> Coverage | None:
         return reached(known, targets, style=plan.network.target_style, exclude=excluded)
     except (ValueError, KeyError):  # a broken regular expression, or a model without a table in this naming
         return None
+
+
+def dataset_lookups(plan: Plan) -> list[Callable[[str], Setting[Any]]]:
+    """For each dataset, the way its loader finds a key.
+
+    Where no dataset is known, that of the script itself, unless a dataset config that can't be read may overrule it.
+    """
+    if plan.datasets:
+        return [data.find for data in plan.datasets]
+    return [] if plan.argument("dataset_config").value else [plan.argument]

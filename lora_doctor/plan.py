@@ -6,7 +6,7 @@ is; `Setting.key` keeps the trainer's word for it. What a trainer has no notion 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from lora_doctor.dataset.listing import Listing
@@ -129,6 +129,11 @@ class Dataset(NamedTuple):
     mask_listing: Listing | None = None
     stored: Mapping[str, Any] | None = None  # settings that an earlier run left beside the images and restores
     caches: Listing | None = None  # the folder of cached latents and texts, for trainers that train from files there
+    lookup: Callable[[str], Setting[Any]] | None = None  # how this loader finds a key: here, above, among the flags
+
+    def find(self, key: str) -> Setting[Any]:
+        """The setting that counts for this entry, wherever the loader takes it from."""
+        return self.lookup(key) if self.lookup else self.get(key)
 
     def get(self, key: str) -> Setting[Any]:
         """A raw setting of this entry by the trainer's own key."""

@@ -122,10 +122,9 @@ def _derived(config: Config, gui: Config, script: str) -> None:
         "xformers": gui.get("xformers").map(lambda name: name == "xformers"),
     }
     original = gui.get("noise_offset_type").value == "Original"
-    for key in ("multires_noise_iterations", "multires_noise_discount") if original else ("noise_offset",):
+    other = ("multires_noise_iterations", "multires_noise_discount")
+    for key in other if original else ("noise_offset", "adaptive_noise_scale"):
         config.settings[key] = Setting(None, "unknown", key, gui.get(key).place)
-    if original and not gui.get("noise_offset").value and not gui.get("adaptive_noise_scale").value:
-        config.settings.pop("adaptive_noise_scale", None)
 
 
 def module(kind: str, script: str) -> str | None:

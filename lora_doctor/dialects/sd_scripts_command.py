@@ -135,6 +135,7 @@ def settings(document: Document, call: Call, reader: Reader) -> Settings:
     for key, setting in file.settings.items():
         if key in config.table.keys:
             config.settings.setdefault(key, setting)
+    config.table = file_table(call.script)  # what stands in the file is not held to argparse's types
     return Settings(config, file)
 
 

@@ -18,6 +18,11 @@ from lora_doctor.source.document import Document
 
 # train_util.py:104; .avif and .jxl where a plug-in is installed, which the config can't say
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".avif", ".jxl"})
+# Keys of `[[datasets]]` and `[general]` only (config_util.py `DATASET_ASCENDABLE_SCHEMA`)
+OF_DATASET = frozenset({
+    "batch_size", "resolution", "enable_bucket", "bucket_no_upscale", "bucket_reso_steps", "min_bucket_reso",
+    "max_bucket_reso", "validation_seed", "validation_split", "network_multiplier", "skip_image_resolution",
+})  # fmt: skip
 # Names that differ between the two (config_util.py `ARGPARSE_OPTNAME_TO_CONFIG_OPTNAME`)
 OPTIONS = {"batch_size": "train_batch_size", "num_repeats": "dataset_repeats"}
 
@@ -63,16 +68,18 @@ class _Scope:
     def __init__(self, data: Config, home: str, entry: str, options: Config | None) -> None:
         self.data, self.home, self.entry, self.options = data, home, entry, options
 
-    def get(self, key: str, *, of_dataset: bool = False) -> Setting[Any]:
+    def get(self, key: str) -> Setting[Any]:
         """The value that counts; of a key of the dataset, the subset is not asked."""
-        for place in (() if of_dataset else (self.entry,)) + (self.home, "general"):
+        nearest = self.home if key in OF_DATASET else self.entry
+        for place in (nearest, self.home, "general"):
             if self.data.has(f"{place}.{key}"):
                 return self.data.get(f"{place}.{key}")
-        home = f"{self.home if of_dataset else self.entry}.{key}"
         if self.options is None:
-            return self.data.get(home, None)  # the command line may have it
+            return self.data.get(f"{nearest}.{key}", None)  # the command line may have it
         own = self.options.get(OPTIONS.get(key, key))
-        return own if own.written else self.data.get(home) if own.value is None else self.data.get(home, own.value)
+        if own.written:
+            return own
+        return self.data.get(f"{nearest}.{key}") if own.value is None else self.data.get(f"{nearest}.{key}", own.value)
 
 
 def _subset(scope: _Scope, reader: Reader) -> Dataset:
@@ -90,10 +97,13 @@ def _subset(scope: _Scope, reader: Reader) -> Dataset:
         folder=folder if folder.written or not described.written else described,
         masks=masks,
         repeats=_repeats(scope.get("num_repeats"), data.get(f"{entry}.num_repeats")),
-        resolution=scope.get("resolution", of_dataset=True).map(edges),
-        buckets=scope.get("enable_bucket", of_dataset=True),
-        batch_size=scope.get("batch_size", of_dataset=True),
-        caption_source=described.map(lambda _: "json") if described.written else source(listing, extension, words),
+        resolution=scope.get("resolution").map(edges),
+        buckets=scope.get("enable_bucket"),
+        batch_size=scope.get("batch_size"),
+        caption_source=described.map(lambda _: "json")
+        if described.written
+        else source(listing, extension, words, "prompt"),
+        prompt=words,
         caption_extension=extension if not described.written else Setting(),
         caption_dropout=scope.get("caption_dropout_rate"),
         shuffle_tags=scope.get("shuffle_caption"),
@@ -101,6 +111,7 @@ def _subset(scope: _Scope, reader: Reader) -> Dataset:
         regularisation=data.get(f"{entry}.is_reg"),
         listing=listing,
         mask_listing=reader.listing(masks, data.document, IMAGES) if masks.written else None,
+        lookup=scope.get,
     )
 
 
@@ -166,6 +177,7 @@ def _folder(
         keep_tokens=options.get("keep_tokens") if not separator.value else Setting(),
         parent=parent,
         listing=listing,
+        lookup=options.get,
     )
 
 
@@ -186,13 +198,15 @@ def balanced(found: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
     )
 
 
-def source(listing: Listing | None, extension: Setting[str], words: Setting[Any]) -> Setting[str]:
+def source(
+    listing: Listing | None, extension: Setting[str], words: Setting[Any], otherwise: str = "folder"
+) -> Setting[str]:
     """Caption files, and where there are none at all, the folder's name or `class_tokens` for every image."""
     value = "files"
     if listing is not None and listing.images and not listing.texts and extension.value:
-        value = "folder" if words.value else "none"
-    place = words.place if value == "folder" and words.place is not None else extension.place
-    return Setting(value, "default", words.key if value == "folder" else extension.key, place)
+        value = otherwise if words.value else "none"
+    place = words.place if value == otherwise and words.place is not None else extension.place
+    return Setting(value, "default", words.key if value == otherwise else extension.key, place)
 
 
 def dotted(value: Any) -> str | None:

@@ -1,9 +1,9 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from lora_doctor.derived import dataset_lookups
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.setting import Setting
 
 
 @rule(level="error", evidence="source")
@@ -38,19 +38,20 @@ def check(plan: Plan) -> Iterator[Finding]:
     max_bucket_reso = 2048
     ```
     """
-    for read in _readers(plan):
-        size, buckets, step = read("resolution"), read("enable_bucket"), read("bucket_reso_steps").value
+    for find in dataset_lookups(plan):
+        size, buckets, step = find("resolution"), find("enable_bucket"), find("bucket_reso_steps").value or 64
         sides = _sides(size.value)
         if not buckets.value or not sides or not isinstance(step, int) or step < 1:
             continue
-        for key, wanted in (("max_bucket_reso", max(sides)), ("min_bucket_reso", min(sides))):
-            limit = read(key)
-            if isinstance(limit.value, int) and _excludes(key, limit.value, wanted, step):
+        for key, wanted, default in (("max_bucket_reso", max(sides), 1024), ("min_bucket_reso", min(sides), 256)):
+            limit = find(key)
+            value = default if limit.value is None else limit.value
+            if isinstance(value, int) and _excludes(key, value, wanted, step):
                 setting = limit if limit.written else size
                 shown = "x".join(map(str, sides))
                 alone = plan.kind == "dataset" and not limit.written
                 finding = setting.finding(
-                    f"resolution {shown} with `{key}` {limit.value}: an assertion stops the run at start"
+                    f"resolution {shown} with `{key}` {value}: an assertion stops the run at start"
                     f"{', unless the command line has another' * alone}",
                     f"set `{key}` to {wanted}",
                     limit.write(wanted, safe=False),
@@ -61,27 +62,6 @@ def check(plan: Plan) -> Iterator[Finding]:
 def _excludes(key: str, limit: int, side: int, step: int) -> bool:
     """The upper limit is rounded up to a multiple of the step, the lower one down."""
     return side > -(-limit // step) * step if key.startswith("max") else side < limit // step * step
-
-
-
-def _readers(plan: Plan) -> Iterator[Callable[[str], Setting[Any]]]:
-    """A way to look up a key for each dataset: in itself, in `[general]`, among the script's options."""
-    data = next((config for config in plan.configs if config.table.name == "dataset"), None)
-    homes = [key for key in data.items("datasets") if key.rpartition(".")[2].isdigit()] if data else []
-
-    def of(home: str) -> Callable[[str], Setting[Any]]:
-        def read(key: str) -> Setting[Any]:
-            assert data is not None
-            place = next((p for p in (f"{home}.{key}", f"general.{key}") if data.has(p)), "")
-            if place or not plan.training:
-                return data.get(place or f"{home}.{key}")
-            return plan.argument(key)
-
-        return read
-
-    yield from (of(home) for home in homes)
-    if plan.training and not homes and not plan.argument("dataset_config").value and plan.datasets:
-        yield plan.argument
 
 
 def _sides(value: Any) -> list[int]:

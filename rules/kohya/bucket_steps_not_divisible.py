@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from lora_doctor.derived import dataset_lookups
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
@@ -28,11 +29,11 @@ def check(plan: Plan) -> Iterator[Finding]:
     needed = STEPS.get(plan.model.family or "")
     if not plan.training or needed is None:
         return
-    found = [plan.argument("bucket_reso_steps")] if plan.argument("enable_bucket").value else []
-    found += [setting for config in plan.dataset_configs for key, setting in config.written()
-              if config.table.name == "dataset" and key.endswith(".bucket_reso_steps")]
-    for setting in found:
-        if setting.written and isinstance(setting.value, int) and setting.value % needed:
+    for find in dataset_lookups(plan):
+        setting = find("bucket_reso_steps")
+        if not find("enable_bucket").value or not setting.written:
+            continue
+        if isinstance(setting.value, int) and setting.value % needed:
             yield setting.finding(
                 f"{setting.value} is no multiple of {needed}: an assertion stops the run at start",
                 "set it to 64",

@@ -1,14 +1,11 @@
 from collections.abc import Iterator
 
+from lora_doctor.derived import dataset_lookups
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 STOPS = "an assertion or ValueError stops the run"
 EXCLUDE = (
-    ("cache_latents", "color_aug"),
-    ("cache_latents", "random_crop"),
-    ("cache_latents_to_disk", "color_aug"),
-    ("cache_latents_to_disk", "random_crop"),
     ("v_parameterization", "v_pred_like_loss"),
     ("optimizer_type", "use_8bit_adam"),
     ("optimizer_type", "use_lion_optimizer"),
@@ -68,6 +65,10 @@ def check(plan: Plan) -> Iterator[Finding]:
         if first.value and second.value and (first.written or second.written):
             setting = second if second.written else first
             yield setting.finding(f"`{first.key}` and `{second.key}` exclude each other: {STOPS}", "drop one of them")
+    for moving in (find(key) for key in ("color_aug", "random_crop") for find in dataset_lookups(plan)):
+        if moving.written and moving.value and plan.cache_latents.value:
+            pair = f"`{plan.cache_latents.key}` and `{moving.key}`"
+            yield moving.finding(f"{pair} exclude each other: {STOPS}", "drop one of them")
     for one, needed in REQUIRE:
         first, second = plan.argument(one), plan.argument(needed)
         if first.written and first.value and not second.value and second.origin != "written":

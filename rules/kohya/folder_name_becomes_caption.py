@@ -45,12 +45,11 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     for data in plan.datasets:
         source, listing = data.caption_source.value, data.listing
-        if listing is None or data.regularisation.value or source not in ("folder", "none"):
+        if listing is None or data.regularisation.value or source not in ("folder", "prompt", "none"):
             continue
         count = len(listing.images)
-        if source == "folder":
-            own = str(data.folder.value).rpartition("/")[2].partition("_")[2]
-            words = data.get("class_tokens").value if data.prefix else own
+        if source != "none":
+            words = data.prompt.value or str(data.folder.value).rpartition("/")[2].partition("_")[2]
             images = f"{count} image{'s' * (count > 1)}"
             yield data.folder.finding(f"{images} without a caption: each is trained with `{words}`")
         else:

@@ -1,9 +1,8 @@
 from collections.abc import Iterator
-from typing import Any
 
+from lora_doctor.derived import dataset_lookups
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.setting import Setting
 
 KEYS = ("shuffle_caption", "caption_dropout_rate", "caption_tag_dropout_rate", "token_warmup_step")
 
@@ -45,19 +44,10 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     if not plan.training or not plan.cache_text.value or plan.model.family not in ("sdxl", "flux1"):
         return
-    for setting in _changing(plan):
+    for setting in (find(key) for key in KEYS for find in dataset_lookups(plan)):
         if setting.written and isinstance(setting.value, (bool, int, float)) and setting.value > 0:
             yield setting.finding(
                 f"`{setting.key}` changes captions while training, but `{plan.cache_text.key}` keeps one output of "
                 "each: an assertion stops the run at start",
                 "switch one of them off",
             )
-
-
-def _changing(plan: Plan) -> Iterator[Setting[Any]]:
-    """Where captions are changed: in a dataset config on any level, or by the options of the script."""
-    for config in plan.dataset_configs:
-        for key, setting in config.written():
-            if config.table.name == "dataset" and key.rpartition(".")[2] in KEYS:
-                yield setting
-    yield from (plan.argument(key) for key in KEYS)

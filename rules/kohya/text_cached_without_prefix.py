@@ -1,9 +1,8 @@
 from collections.abc import Iterator
-from typing import Any
 
+from lora_doctor.derived import dataset_lookups
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.setting import Setting
 
 KEYS = ("caption_prefix", "caption_suffix", "enable_wildcard", "secondary_separator", "keep_tokens_separator",
         "caption_dropout_every_n_epochs")  # fmt: skip
@@ -58,18 +57,10 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     if not plan.training or not plan.cache_text.value or plan.model.family not in ("sdxl", "flux1"):
         return
-    for setting in _applied_later(plan):
+    for setting in (find(key) for key in KEYS for find in dataset_lookups(plan)):
         if setting.written and setting.value:
             yield setting.finding(
                 f"`{plan.cache_text.key}` encodes the caption files as they are: `{setting.key.rpartition('.')[2]}` "
                 "is not in what is trained",
                 "write it into the caption files, or do not cache text encoder outputs",
             )
-
-
-def _applied_later(plan: Plan) -> Iterator[Setting[Any]]:
-    for config in plan.dataset_configs:
-        for key, setting in config.written():
-            if config.table.name == "dataset" and key.rpartition(".")[2] in KEYS:
-                yield setting
-    yield from (plan.argument(key) for key in KEYS)

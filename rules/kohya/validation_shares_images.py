@@ -1,9 +1,8 @@
 from collections.abc import Iterator
-from typing import Any
 
+from lora_doctor.derived import dataset_lookups
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.setting import Config, Setting
 
 
 @rule(level="error", evidence="reproduced")
@@ -46,7 +45,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     if plan.kind not in ("training", "dataset"):
         return
-    for split, seed in _splits(plan):
+    for find in dataset_lookups(plan):
+        split, seed = find("validation_split"), find("validation_seed")
         if split.written and isinstance(split.value, float) and 0 < split.value < 1 and seed.value is None:
             alone = plan.kind == "dataset"
             finding = split.finding(
@@ -56,22 +56,3 @@ def check(plan: Plan) -> Iterator[Finding]:
                 seed.write(42, safe=False),
             )
             yield finding._replace(level="warning") if alone else finding
-
-
-def _splits(plan: Plan) -> Iterator[tuple[Setting[Any], Setting[Any]]]:
-    """The split of each dataset and its seed, from the dataset, `[general]` or the script's options."""
-    data = next((config for config in plan.configs if config.table.name == "dataset"), None)
-    homes = [key for key in data.items("datasets") if key.rpartition(".")[2].isdigit()] if data else []
-    for home in homes:
-        yield _found(plan, data, home, "validation_split"), _found(plan, data, home, "validation_seed")
-    if not homes and plan.training and not plan.argument("dataset_config").value:
-        yield plan.argument("validation_split"), plan.argument("validation_seed")
-
-
-def _found(plan: Plan, data: Config | None, home: str, key: str) -> Setting[Any]:
-    assert data is not None
-    for place in (home, "general"):
-        if data.has(f"{place}.{key}"):
-            return data.get(f"{place}.{key}")
-    own = plan.argument(key) if plan.training else data.get(f"{home}.{key}")
-    return own if own.value else data.get(f"{home}.{key}")

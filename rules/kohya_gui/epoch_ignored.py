@@ -4,7 +4,7 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 
-@rule(level="error", evidence="source")
+@rule(level="warning", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
     """`epoch` is set, and another field decides how long the run is.
 
@@ -55,4 +55,4 @@ def check(plan: Plan) -> Iterator[Finding]:
             f"{epoch.value} is not looked at",
             "set `max_train_steps` to 0",
             steps.write(0, safe=False),
-        )._replace(level="warning")
+        )

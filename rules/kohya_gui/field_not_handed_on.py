@@ -46,4 +46,4 @@ def check(plan: Plan) -> Iterator[Finding]:
             yield setting.finding(
                 f"`noise_offset_type` is {noise}, and then `{key}` is not handed on", f"set `noise_offset_type` to "
                 f"{wanted}"
-            )
+            )._replace(level="note")
