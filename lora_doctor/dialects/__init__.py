@@ -12,7 +12,7 @@ from lora_doctor.source.document import Document
 
 # Per syntax, the dialects that can be written in it; the first that recognises a document has it.
 ORDER = {
-    "toml": ("native", "diffusion_pipe", "musubi", "sd_scripts", "kohya_gui", "simpletuner"),
+    "toml": ("native", "diffusion_pipe", "simpletuner", "musubi", "sd_scripts", "kohya_gui"),
     "yaml": ("ai_toolkit",),
     "json": ("ai_toolkit", "onetrainer", "kohya_gui", "simpletuner", "musubi", "sd_scripts"),
     "shell": ("musubi", "sd_scripts", "diffusers", "diffusion_pipe", "ai_toolkit", "simpletuner", "onetrainer"),

@@ -21,6 +21,7 @@ from lora_doctor.dialects.simpletuner_settings import (
     file_settings,
     file_table,
     number,
+    text,
     whole,
 )
 from lora_doctor.plan import Plan, Precision, Saving, Validation
@@ -113,8 +114,11 @@ def recognise(document: Document) -> str | None:
 
 
 def _is_run(data: dict[Any, Any]) -> bool:
-    names = {canonical(str(key).strip().lstrip("-"), file_table()) for key in data}
-    family = next((value for key, value in data.items() if str(key).lstrip("-") == "model_family"), None)
+    plain = {str(key).strip().lstrip("-"): value for key, value in data.items()}
+    if not plain.keys() & (DISTINCT | {"model_family"}):
+        return False
+    names = {canonical(key, file_table()) for key in plain}
+    family = plain.get("model_family")
     if isinstance(family, str):
         known = sum(name in file_table().keys for name in names)
         return bool(names & (DISTINCT | {"model_type"})) or known == len(names)
@@ -217,16 +221,13 @@ def _lycoris_path(run: Config) -> object:
 
 def _precision(run: Config) -> Precision:
     family, vae_type = run.get("model_family").value, run.get("vae_dtype")
-    if family == "sana":
-        vae_type = run.get("vae_dtype", "fp32")
     base = run.get("base_model_precision")
-    plain = {"no": "fp32"}
-    computed = run.get("mixed_precision").map(lambda name: plain.get(name, name))
+    computed = run.get("mixed_precision").map(lambda name: "fp32" if name == "no" else text(name))
     return Precision(
         compute=computed,
         base=base.map(lambda name: computed.value if name == "no_change" else _storage(name)),
         text_encoder=run.get("text_encoder_1_precision").map(_storage),
-        vae=vae_type.map(lambda name: "fp32" if family == "sana" else None if name == "default" else name),
+        vae=vae_type.map(lambda name: "fp32" if family == "sana" else None if name == "default" else text(name)),
         gradient_checkpointing=run.get("gradient_checkpointing"),
         blocks_to_swap=run.get("musubi_blocks_to_swap").map(whole),
     )
@@ -280,8 +281,8 @@ def _size(value: Any) -> list[int] | None:
 
 
 def _saving(run: Config, reader: Reader) -> Saving:
-    folder = run.get("output_dir")
-    path = reader.find(folder.value, run.document) if reader.datasets and isinstance(folder.value, str) else None
+    folder = run.get("output_dir").map(text)
+    path = reader.find(folder.value, run.document) if reader.datasets and folder.value else None
     return Saving(
         folder=folder,
         every_steps=run.get("checkpoint_step_interval").map(whole),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lora_doctor.dialects.simpletuner_settings import KEYS, number, whole
+from lora_doctor.dialects.simpletuner_settings import KEYS, number, text, whole
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.plan import Network
 from lora_doctor.setting import Config, key_table
@@ -34,18 +34,18 @@ def network(run: Config, lycoris: Config | None) -> Network:
     if run.get("model_type").value == "full":
         return Network(kind=run.get("model_type"))
     if run.get("lora_type").value == "lycoris":
-        return lycoris_network(lycoris)._replace(weights=run.get("init_lora")) if lycoris else Network()
+        return lycoris_network(lycoris)._replace(weights=run.get("init_lora").map(text)) if lycoris else Network()
     rank, alpha = run.get("lora_rank"), run.get("lora_alpha", run.get("lora_rank").value)
     dora = run.get("use_dora").value is True and "quanto" not in str(run.get("base_model_precision").value)
     plain = run.get("peft_lora_mode").value in (None, "standard") and not run.get("init_lora").value
     return Network(
         kind=run.get("use_dora").map(lambda _: "dora") if dora else run.get("lora_type").map(lambda _: "lora"),
-        rank=rank,
-        alpha=alpha,
+        rank=rank.map(whole),
+        alpha=alpha.map(number),
         scale=_ratio(alpha.value, rank.value) if plain else None,
-        dropout=run.get("lora_dropout"),
+        dropout=run.get("lora_dropout").map(number),
         targets=run.get("peft_lora_target_modules").map(_names),
-        weights=run.get("init_lora"),
+        weights=run.get("init_lora").map(text),
     )
 
 

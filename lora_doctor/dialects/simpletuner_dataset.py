@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lora_doctor.dataset.listing import IMAGES, VIDEOS, Listing
 from lora_doctor.dialects.reader import Reader
-from lora_doctor.dialects.simpletuner_settings import KEYS, number, whole
+from lora_doctor.dialects.simpletuner_settings import KEYS, number, text, whole
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.plan import Dataset
 from lora_doctor.setting import Config, KeyTable, Setting, key_table
@@ -72,7 +72,7 @@ def read_backends(document: Document, reader: Reader, run: Config | None) -> Bac
     datasets = tuple(_dataset(entry, conditioning, reader) for entry in trained)
     idle = (entry for entry in known if entry.kind == "eval" or (entry.off and entry.kind in ("image", "video")))
     unused = tuple(_dataset(entry, {}, reader) for entry in idle)
-    held_out = next((entry.get("instance_data_dir") for entry in used if entry.kind == "eval"), Setting())
+    held_out = next((entry.folder for entry in used if entry.kind == "eval"), Setting())
     return Backends(config, datasets, unused, held_out)
 
 
@@ -99,6 +99,10 @@ class _Entry:
         return self.run.get(key)
 
     @property
+    def folder(self) -> Setting[str]:
+        return self.get("instance_data_dir").map(text)
+
+    @property
     def off(self) -> bool:
         return bool(self.get("disabled").value or self.get("disable").value)
 
@@ -120,7 +124,7 @@ class _Entry:
         if self.stored != "local":
             return None
         extensions = VIDEOS if self.kind == "video" else READ
-        return reader.listing(self.get("instance_data_dir"), self.config.document, extensions, recursive=True)
+        return reader.listing(self.folder, self.config.document, extensions, recursive=True)
 
 
 def _dataset(entry: _Entry, conditioning: dict[str, _Entry], reader: Reader) -> Dataset:
@@ -130,13 +134,13 @@ def _dataset(entry: _Entry, conditioning: dict[str, _Entry], reader: Reader) -> 
     only_prompt = entry.shared("only_instance_prompt").value is True
     strategy = _strategy(entry)
     prefixed = entry.shared("prepend_instance_prompt").value is True
-    prompt = entry.shared("instance_prompt").map(_text)
+    prompt = entry.shared("instance_prompt").map(text)
     return Dataset(
         entry.config,
         entry.prefix,
-        folder=entry.get("instance_data_dir") if entry.stored == "local" else Setting(),
-        control=controls[0].get("instance_data_dir") if controls else Setting(),
-        masks=masks[0].get("instance_data_dir") if masks else Setting(),
+        folder=entry.folder if entry.stored == "local" else Setting(),
+        control=controls[0].folder if controls else Setting(),
+        masks=masks[0].folder if masks else Setting(),
         repeats=entry.get("repeats").map(_times) if not _stretched(entry) else Setting(),
         resolution=_resolution(entry),
         buckets=entry.get("crop").map(lambda crop: not (crop and entry.get("crop_aspect").value == "square")),
@@ -197,7 +201,7 @@ def _stored(entry: _Entry, listing: Listing | None) -> dict[str, Any] | None:
 def _linked(entry: _Entry, conditioning: dict[str, _Entry]) -> tuple[list[_Entry], list[_Entry]]:
     """The mask sets and the other conditioning sets that belong to an entry."""
     named = entry.get("conditioning_data").value
-    names = named if isinstance(named, list) else [named]
+    names = [name for name in (named if isinstance(named, list) else [named]) if isinstance(name, str)]
     found = [other for name, other in conditioning.items() if name in names]
     found += [other for other in conditioning.values() if other.get("source_dataset_id").value == entry.id]
     masks = [other for other in found if other.get("conditioning_type").value in ("mask", "segmentation")]
@@ -207,10 +211,10 @@ def _linked(entry: _Entry, conditioning: dict[str, _Entry]) -> tuple[list[_Entry
 def _strategy(entry: _Entry) -> Setting[str]:
     """How captions are found; file names, where neither the entry nor the run says."""
     if entry.stored in OWN_CAPTIONS:
-        return entry.get("caption_strategy", entry.stored)
+        return entry.get("caption_strategy", entry.stored).map(text)
     if not entry.has("caption_strategy") and entry.run is None:
         return entry.get("caption_strategy")  # the run decides, and it is not known
-    return entry.shared("caption_strategy")
+    return entry.shared("caption_strategy").map(text)
 
 
 def _resolution(entry: _Entry) -> Setting[list[int]]:
@@ -230,7 +234,3 @@ def _edge(value: float, power: float) -> list[int] | None:
 def _times(repeats: Any) -> float | None:
     extra = number(repeats)
     return None if extra is None else int(extra) + 1
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -7,7 +7,7 @@ Source: helpers/models/*/model.py (HUGGINGFACE_PATHS, DEFAULT_MODEL_FLAVOUR), he
 from __future__ import annotations
 
 from lora_doctor.dialects.reader import Reader
-from lora_doctor.dialects.simpletuner_settings import KEYS
+from lora_doctor.dialects.simpletuner_settings import KEYS, number, text, whole
 from lora_doctor.models.families import FAMILIES
 from lora_doctor.models.identify import ModelIdentity
 from lora_doctor.models.names import identify_name
@@ -23,6 +23,7 @@ FAMILY_NAMES = {
 }  # fmt: skip
 # Tokens per prompt; `tokenizer_max_length` is overruled here.
 FIXED_TOKENS = {"flux2": 512, "sana": 300, "sdxl": 77}
+PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "v": "v", "flow_matching": "flow", "flow": "flow"}
 SAMPLINGS = {
     "flow_schedule_auto_shift": "flux_shift",
     "flow_use_uniform_schedule": "uniform",
@@ -41,13 +42,13 @@ def flavours(family: object) -> dict[str, str]:
 def model(run: Config, reader: Reader) -> Component:
     """The base model: the path where one is written, else the flavour's repository."""
     family = str(run.get("model_family").value or "")
-    path = run.get("pretrained_model_name_or_path")
+    path = run.get("pretrained_model_name_or_path").map(text)
     flavour = run.get("model_flavour", next(iter(flavours(family)), None) if not path.value else None)
     declared = _declared(family, flavour.value)
     if path.value:
         return reader.component(path, run.document, declared)
     place = flavour if flavour.value else run.get("model_family")
-    return Component(place, declared)
+    return Component(place.map(text), declared)
 
 
 def _declared(family: str, flavour: object) -> ModelIdentity:
@@ -81,7 +82,7 @@ def vae(run: Config, reader: Reader) -> Component:
 def prompt_tokens(run: Config) -> Setting[int]:
     """The longest prompt; some families overrule the option."""
     fixed = FIXED_TOKENS.get(str(run.get("model_family").value))
-    return run.get("tokenizer_max_length", fixed).map(lambda value: fixed or value)
+    return run.get("tokenizer_max_length", fixed).map(lambda value: fixed or whole(value))
 
 
 def timesteps(run: Config, model_family: str | None) -> Timesteps:
@@ -89,18 +90,17 @@ def timesteps(run: Config, model_family: str | None) -> Timesteps:
     family = str(run.get("model_family").value or "")
     known = FAMILIES.get(model_family or "")
     prediction = run.get("prediction_type", known.prediction if known else None)
-    offset = run.get("noise_offset") if run.get("offset_noise").value is True else Setting()
+    offset = run.get("noise_offset").map(number) if run.get("offset_noise").value is True else Setting()
     return Timesteps(
         sampling=_sampling(run, family),
-        shift=run.get("flow_schedule_shift") if _shifted(run, family) else Setting(),
-        weighting=run.get("timestep_bias_strategy"),
-        prediction=prediction.map({"epsilon": "epsilon", "v_prediction": "v", "v": "v", "flow_matching": "flow",
-                                   "flow": "flow"}.get),
+        shift=run.get("flow_schedule_shift").map(number) if _shifted(run, family) else Setting(),
+        weighting=run.get("timestep_bias_strategy").map(text),
+        prediction=prediction.map(lambda name: PREDICTIONS.get(str(name))),
         zero_terminal_snr=run.get("rescale_betas_zero_snr"),
-        min_snr_gamma=run.get("snr_gamma"),
+        min_snr_gamma=run.get("snr_gamma").map(number),
         noise_offset=offset,
-        guidance=run.get("flux_guidance_value"),
-    )  # fmt: skip
+        guidance=run.get("flux_guidance_value").map(number),
+    )
 
 
 def _shifted(run: Config, family: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lora_doctor.dialects.simpletuner_settings import KEYS, number
+from lora_doctor.dialects.simpletuner_settings import KEYS, number, text
 from lora_doctor.plan import Optimizer
 from lora_doctor.setting import Config, Setting, key_table
 
@@ -20,7 +20,7 @@ WARMS_UP = ("linear", "polynomial", "constant", "constant_with_warmup")  # for t
 
 def optimizer(run: Config) -> Optimizer:
     """Optimiser and schedule of a run."""
-    name, scheduler = run.get("optimizer"), run.get("lr_scheduler")
+    name, scheduler = run.get("optimizer").map(text), run.get("lr_scheduler").map(text)
     own_schedule = str(name.value).startswith(NO_SCHEDULE)
     warms_up = own_schedule or scheduler.value in WARMS_UP
     clipped = run.get("grad_clip_method").value == "norm"

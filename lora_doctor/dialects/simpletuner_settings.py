@@ -8,6 +8,7 @@ of a name and stops at a name it does not know (helpers/configuration/cli_utils.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from lora_doctor.dialects.argv import command_config, full_name
@@ -77,18 +78,18 @@ def _settled(key: str, setting: Setting[Any], known: Key | None) -> Setting[Any]
     """One setting after the conversion; None where SimpleTuner drops it."""
     value = setting.value
     if isinstance(value, list) and known is not None and known.type != "any":
-        value = value[-1] if value else None  # one word each: argparse keeps the last
+        value = str(value[-1]) if value else None  # one word each: argparse keeps the last
     if value is None and setting.origin == "unknown":
         return setting
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
+    table = isinstance(value, dict) and (known is None or known.type != "any")
+    if value is None or table or (isinstance(value, str) and not value.strip()):
+        return None  # a table becomes no word at all
     if isinstance(value, str):
-        text = value.strip()
-        if "{env:" in text:
+        value = value.strip()
+        if "{env:" in value:
             return setting._replace(value=None, origin="unknown")
-        if text.lower() == "false":
+        if value.lower() == "false":
             return setting._replace(value=bool(known.default)) if known and known.type.startswith("bool") else None
-        value = text
     return setting._replace(value=_typed(key, value, known))
 
 
@@ -96,32 +97,38 @@ def _typed(key: str, value: Any, known: Key | None) -> Any:
     """The value argparse's `type=` makes of it; one it would refuse stays as it is, for a rule to judge."""
     if known is None or isinstance(value, (dict, list)):
         return value
-    text = str(value).strip()
+    word = str(value).strip()
     if key == "lr_scheduler":
-        return SCHEDULERS.get(text.lower(), text)
+        return SCHEDULERS.get(word.lower(), word)
     if key == "model_family":
-        return text.lower()
+        return word.lower()
     try:
         if known.type == "int" and not isinstance(value, bool):
-            return int(text)
-        if known.type == "float" and isinstance(value, str):
-            return float(text)
+            return int(word)
+        if known.type == "float" and not isinstance(value, bool):
+            return float(word)
     except ValueError:
         return value
+    if known.type == "str" and not isinstance(value, bool):
+        return word
     if known.type.startswith("bool"):
-        return True if text.lower() in TRUE else False if text.lower() in FALSE else value
+        return True if word.lower() in TRUE else False if word.lower() in FALSE else value
     return value
 
 
+def text(value: Any) -> str | None:
+    """Text; None for anything else."""
+    return value if isinstance(value, str) else None
+
+
 def number(value: Any) -> float | None:
-    """A number, or text that reads as one; None for anything else."""
-    if isinstance(value, bool):
+    """A finite number, or text that reads as one; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
-    if isinstance(value, (int, float)):
-        return value
     try:
-        return float(value) if isinstance(value, str) else None
-    except ValueError:
+        found = float(value) if isinstance(value, str) else value
+        return found if isfinite(found) else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -30,7 +30,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     norm, method = plan.get("max_grad_norm"), plan.get("grad_clip_method")
-    if plan.training and norm.written and norm.value and not method.written:
+    if plan.training and norm.written and isinstance(norm.value, float) and norm.value and not method.written:
         yield norm.finding(
             f"each gradient is clipped to {norm.value:g}, not their norm: that hardly ever happens",
             "set `grad_clip_method` to `norm`",

@@ -4,6 +4,7 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 LIBRARIES = ("validation_prompt_library", "user_prompt_library")
+AUDIO = ("ace_step", "heartmula", "minimaxmusic")
 
 
 @rule(level="warning", evidence="source")
@@ -33,6 +34,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     size = plan.get("validation_resolution")
+    if plan.get("model_family").value in AUDIO:
+        return
     wanted = plan.validation.prompts.value or any(plan.get(key).value for key in LIBRARIES)
     if plan.training and wanted and size.origin == "default" and plan.get("validation_disable").value is not True:
         yield size.finding(

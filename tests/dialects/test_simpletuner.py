@@ -100,6 +100,13 @@ def test_not_simpletuner(name: str, text: str) -> None:
     assert found is None
 
 
+def test_toml_without_dashes_is_not_taken_for_another_trainers() -> None:
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in RUN.items())
+    found = recognise(read_text("config.toml", text.encode()))
+    assert found is not None
+    assert (found[0].TRAINER, found[1]) == ("SimpleTuner", "training")
+
+
 def test_good_run_has_no_warning() -> None:
     levels = {found.level for found in lint_file(FIXTURES / "klein_4b_config.json").found}
     assert levels <= {"note"}
