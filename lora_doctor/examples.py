@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from lora_doctor.rule import Rule
 
-SUFFIX = {"toml": "toml", "yaml": "yaml", "json": "json", "jsonc": "jsonc", "shell": "sh", "env": "env", "ps1": "ps1", "bat": "bat"}
+SUFFIX = {
+    "toml": "toml", "yaml": "yaml", "json": "json", "jsonc": "jsonc", "shell": "sh", "env": "env", "ps1": "ps1",
+    "bat": "bat", "adapter": "safetensors",
+}  # fmt: skip
 _FENCE = re.compile(r"^```(\w+)(?:[ \t]+([^\n]*))?\n(.*?)^```[ \t]*$", re.M | re.S)
 
 
@@ -22,7 +25,7 @@ class Example(NamedTuple):
     colon (`images/01.txt: a photo of zwx`), optionally with the day it was last changed (`images/01.png @ 2026-07-01`).
     A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name; an `environment` fence
     is the machine, as `lora_doctor.environment.described` reads it. `name` is the file name the example itself is
-    written to (`name=config.env` in the fence).
+    written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file, see `lora_doctor.adapter.example`.
     """
 
     syntax: str
@@ -85,5 +88,10 @@ def lay_out(example: Example, folder: Path) -> Path:
             os.utime(path, (changed, changed))
     path = folder / example.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(example.text, encoding="utf-8")
+    if example.syntax == "adapter":
+        from lora_doctor.adapter.example import lay_out as make
+
+        make(example.text, path.parent, path.name)
+    else:
+        path.write_text(example.text, encoding="utf-8")
     return path

@@ -127,11 +127,21 @@ def _facts(
         from lora_doctor.environment import probe
 
         facts += [(plan, probe(plan)) for plan in plans if plan.training]
+    adapters = [(plan, _adapter(plan)) for plan in plans if plan.network.weights.value]
+    facts += [(plan, found) for plan, found in adapters if found is not None and not isinstance(found, Problem)]
+    damaged = [found for _, found in adapters if isinstance(found, Problem)]
     try:
         facts += [(change.plan, change) for change in rate_changes(document, plans, dialect, options.against)]
     except SourceError as error:
-        return facts, [Problem(document.name, error.sentence)]
-    return facts, []
+        return facts, [*damaged, Problem(document.name, error.sentence)]
+    return facts, damaged
+
+
+def _adapter(plan: Plan) -> Any:
+    """The LoRA the run starts from; a problem where it can't be read."""
+    from lora_doctor.adapter.start import adapter_of
+
+    return adapter_of(plan)
 
 
 def _duplicates(document: Document) -> list[Problem]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_doctor.adapter.example import judge_example, reads_weights
 from lora_doctor.dialects import recognise
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.environment import described
@@ -23,6 +24,8 @@ CASES = [(rule, i, example) for rule in RULES.values() for i, example in enumera
 def _found(path: Path, rule: Rule, example: Example) -> list[Found]:
     if example.environment:
         return _found_on(path, rule, example)
+    if example.syntax == "adapter":
+        return _found_in_adapter(path, rule, example)
     result = lint_file(path)
     assert not result.problems, result.problems
     assert result.files, f"not recognised as {example.trainer}"
@@ -39,6 +42,14 @@ def _found_on(path: Path, rule: Rule, example: Example) -> list[Found]:
     facts = [(plan, described(example.environment, plan)) for plan in plans]
     found, problems = judge(facts, document.name)
     assert not problems, problems
+    return [each for each in found if each.rule.id == rule.id]
+
+
+def _found_in_adapter(path: Path, rule: Rule, example: Example) -> list[Found]:
+    """The same in a LoRA file, and in the checkpoints beside it."""
+    if reads_weights(example.text):
+        pytest.importorskip("ml_dtypes", reason="weights are read with the data extra: pip install 'lora-doctor[data]'")
+    found = judge_example(example.text, sorted(path.parent.glob("config*.safetensors")))
     return [each for each in found if each.rule.id == rule.id]
 
 

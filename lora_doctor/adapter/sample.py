@@ -37,7 +37,8 @@ class Sample(NamedTuple):
 
     targets: a regular expression over dotted layer names. alpha: written as tensors; put it into `metadata` where the
     format keeps it there. dead, nan: layers (by regular expression) whose up matrix is zero or holds a NaN. drop:
-    tensors to leave out. extra: further tensors, by name with their shapes. seed: of the random weights.
+    tensors to leave out. extra: further tensors, by name with their shapes. seed: of the random weights. low: the rank
+    that the up matrices really have.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Sample(NamedTuple):
     drop: str | None = None
     extra: Mapping[str, list[int]] = MappingProxyType({})
     seed: int = 0
+    low: int | None = None
 
 
 def parse_sample(text: str) -> Sample:
@@ -87,6 +89,8 @@ def _entries(module: Module, sample: Sample) -> list[Entry]:
     made = [_tensor(stem + suffix, shape, sample.dtype, seed + i) for i, (suffix, shape) in enumerate(shapes.items())]
     if sample.dead is not None and re.search(sample.dead, module.name):
         made[1] = made[1]._replace(data=functools.partial(bytes, made[1].size))
+    if sample.low is not None:
+        made[1] = made[1]._replace(data=functools.partial(_thin, made[1], sample.low))
     if sample.nan is not None and re.search(sample.nan, module.name):
         made[1] = made[1]._replace(data=functools.partial(_spoilt, made[1]))
     if sample.alpha is not None:
@@ -133,6 +137,13 @@ def _noise(count: int, dtype: str, seed: int) -> bytes:
         data[width - 2 :: width] = source.randbytes(count)
     data[width - 1 :: width] = source.randbytes(count).translate(_HIGH)
     return bytes(data)
+
+
+def _thin(entry: Entry, rank: int) -> bytes:
+    """The same matrix with all columns but the first zeroed."""
+    row, keep = entry.shape[1] * BYTES[entry.dtype], rank * BYTES[entry.dtype]
+    data = entry.data()
+    return b"".join(bytes(data[i : i + keep]) + bytes(row - keep) for i in range(0, len(data), row))
 
 
 def _spoilt(entry: Entry) -> bytes:

@@ -21,6 +21,14 @@ COMMANDS = {
     "rules": "list every rule",
     "plan": "show what a config means: every setting, written or defaulted",
     "schema": "print the JSON Schema of lora-doctor's own config",
+    "inspect": "say what a LoRA file is, where it loads, and how healthy it is",
+    "convert": "write a LoRA with another program's names",
+    "bake-alpha": "fold a LoRA's alpha into its weights",
+    "resize": "lower a LoRA's rank",
+    "merge": "add LoRAs up",
+    "average": "average checkpoints of one run",
+    "diff": "say what differs between two LoRAs",
+    "metadata": "show, set or strip a LoRA's text entries",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
@@ -34,8 +42,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"lora_doctor.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"lora_doctor.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
