@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -200,6 +201,14 @@ class Config:
             default = None
         origin = "unknown" if default is None else "default"
         return Setting(default, origin, self.prefix + key, self._home(key), self._inserter(key))
+
+    def sound(self, key: str, default: Any = ...) -> Setting[Any]:
+        """The setting; unknown where its value is not of the key's type, which a rule says to the user."""
+        setting, known = self.get(key, default), self.table.find(key)
+        fits = known is None or setting.value is None or is_of_type(setting.value, known.type, self.lenient)
+        if fits and not (isinstance(setting.value, float) and not math.isfinite(setting.value)):
+            return setting
+        return setting._replace(value=None, origin="unknown")
 
     def _home(self, key: str) -> Place:
         """The nearest table that exists above a missing key."""

@@ -107,7 +107,7 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
         if call.trains:
             plan = _training(found.config, call.script, call, reader)
             earlier = tuple(p.config for p in plans if p.kind == "caching")
-            plan = plan._replace(script=call.script, prepared_by=earlier) if found.complete else _partly(plan)
+            plan = _partly(plan) if found.config.open else plan._replace(script=call.script, prepared_by=earlier)
         else:
             plan = _caching(found.config, call, reader)
         if found.file is not None:
@@ -119,7 +119,7 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
 def _script(document: Document) -> str:
     """Which script a config file alone is for, as far as it says so."""
     config = flat_config(document, file_table("train_network.py"))
-    own = str(config.get("network_module").value).endswith("networks.lora_flux_2") or config.has("model_version")
+    own = str(config.sound("network_module").value).endswith("networks.lora_flux_2") or config.has("model_version")
     return "flux_2_train_network.py" if own else "train_network.py"
 
 
@@ -127,8 +127,8 @@ def _training(config: Config, script: str, call: Call | None, reader: Reader) ->
     architecture = call.architecture if call else "flux_2" if script.startswith("flux_2") else ""
     flux2, data = architecture == "flux_2", _data(config, reader)
     folders = datasets(data, reader) if data else ()
-    epochs, devices = config.get("max_train_epochs"), part.processes(config, call)
-    steps = config.get("max_train_steps") if epochs.value is None else Setting[int]()
+    epochs, devices = config.sound("max_train_epochs"), part.processes(config, call)
+    steps = config.sound("max_train_steps") if epochs.value is None else Setting[int]()
     on = Setting(True, "default", "", config.anchor)  # there is no training without caches
     return Plan(
         TRAINER,
@@ -147,9 +147,9 @@ def _training(config: Config, script: str, call: Call | None, reader: Reader) ->
         steps=steps,
         epochs=epochs,
         batch_size=folders[0].batch_size if folders else Setting(),
-        accumulation=config.get("gradient_accumulation_steps"),
+        accumulation=config.sound("gradient_accumulation_steps"),
         processes=devices,
-        seed=config.get("seed"),
+        seed=config.sound("seed"),
         cache_latents=on,
         cache_text=on,
         prompt_tokens=Setting(512, "default", "", config.anchor) if flux2 else Setting(),
@@ -158,7 +158,7 @@ def _training(config: Config, script: str, call: Call | None, reader: Reader) ->
 
 
 def _partly(plan: Plan) -> Plan:
-    """The plan of a command whose config file can't be read: nothing that is missing may be judged."""
+    """The plan of a command of which not all can be read: nothing that is missing may be judged."""
     return plan._replace(saving=plan.saving._replace(never=False))
 
 
@@ -179,6 +179,6 @@ def _caching(config: Config, call: Call, reader: Reader) -> Plan:
 
 
 def _data(config: Config, reader: Reader) -> Config | None:
-    named = config.get("dataset_config")
+    named = config.sound("dataset_config")
     document = reader.document(named.value, named.place.document if named.place else config.document)
     return dataset_config(document) if document is not None and is_dataset(document.data) else None

@@ -82,21 +82,14 @@ def file_table(script: str) -> KeyTable:
     return table._replace(keys=keys, strict=False)
 
 
-def without_defaults(table: KeyTable) -> KeyTable:
-    """For a command whose `--config_file` can't be read: what is not a flag is not known."""
-    keys = {name: key._replace(default=None, required=False) for name, key in table.keys.items()}
-    return table._replace(keys=keys)
-
-
 class Settings(NamedTuple):
     """The settings of one run: `config` has flags and file together, `file` the file alone.
 
-    `complete` is False where a `--config_file` is named that can't be read here.
+    `config.open` where more may be set that can't be read here: in the file, or in a variable of the script.
     """
 
     config: Config
     file: Config | None
-    complete: bool
 
 
 def settings(document: Document, call: Call, reader: Reader) -> Settings:
@@ -106,19 +99,19 @@ def settings(document: Document, call: Call, reader: Reader) -> Settings:
     _convert_steps(config)
     named = config.settings.get("config_file")
     if named is None:
-        return Settings(config, None, True)
+        return Settings(config, None)
     name = named.value
     if isinstance(name, str) and not name.endswith(".toml"):
         name += ".toml"
     found = reader.document(name, document)
     if found is None or found.syntax != "toml":
-        config.table = without_defaults(table)
-        return Settings(config, None, False)
+        config.open = True
+        return Settings(config, None)
     file = flat_config(found, file_table(call.script))
     for key, setting in file.settings.items():
         if key in table.keys:
             config.settings.setdefault(key, setting)
-    return Settings(config, file, True)
+    return Settings(config, file)
 
 
 def flat_config(document: Document, table: KeyTable) -> Config:

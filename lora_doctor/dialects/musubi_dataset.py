@@ -44,14 +44,13 @@ def datasets(config: Config, reader: Reader) -> tuple[Dataset, ...]:
 def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
     def get(key: str) -> Setting[Any]:
         """The dataset's own value, else the one in `[general]`, else the default."""
-        own = config.get(f"{entry}.{key}")
-        general = config.settings.get(f"general.{key}")
-        return own if own.written or general is None else general
+        own, general = f"{entry}.{key}", f"general.{key}"
+        return config.sound(general if config.has(general) and not config.has(own) else own)
 
     video = config.has(f"{entry}.video_directory") or config.has(f"{entry}.video_jsonl_file")
-    folder = config.get(f"{entry}.video_directory" if video else f"{entry}.image_directory")
+    folder = config.sound(f"{entry}.video_directory" if video else f"{entry}.image_directory")
     table = next((f"{entry}.{key}" for key in SOURCES if key.endswith("_file") and config.has(f"{entry}.{key}")), "")
-    control = config.get(f"{entry}.control_directory")
+    control = config.sound(f"{entry}.control_directory")
     beside = reader.listing(control, config.document, IMAGES)
     return Dataset(
         config,
@@ -62,7 +61,7 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
         resolution=get("resolution").map(_edge),
         buckets=get("enable_bucket"),
         batch_size=get("batch_size").map(_integer),
-        caption_source=_source(config.get(table), "json") if table else _source(folder, "files"),
+        caption_source=_source(config.sound(table), "json") if table else _source(folder, "files"),
         caption_extension=get("caption_extension") if not table else Setting(),
         listing=None if video else reader.listing(folder, config.document, IMAGES),
         control_listings=(beside,) if beside is not None else (),
@@ -72,7 +71,7 @@ def _dataset(config: Config, entry: str, reader: Reader) -> Dataset:
 
 def _caches(config: Config, entry: str, folder: Setting[str], reader: Reader) -> Listing | None:
     """What lies in the cache folder: the folder of the images where no other is named."""
-    named = config.get(f"{entry}.cache_directory")
+    named = config.sound(f"{entry}.cache_directory")
     return reader.listing(named if named.written else folder, config.document, frozenset({".safetensors"}))
 
 

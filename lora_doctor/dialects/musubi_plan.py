@@ -40,7 +40,7 @@ def declared(config: Config, architecture: str) -> ModelIdentity:
     """What the script's name and `--model_version` say the model is."""
     unknown: tuple[str | None, str | None, str | None] = (None, None, None)
     if architecture == "flux_2":
-        family, size, variant = VERSIONS.get(str(config.get("model_version").value), unknown)
+        family, size, variant = VERSIONS.get(str(config.sound("model_version").value), unknown)
     else:
         family, size, variant = FAMILIES.get(architecture, unknown)
     return ModelIdentity(role="transformer", family=family, size=size, variant=variant)
@@ -48,19 +48,19 @@ def declared(config: Config, architecture: str) -> ModelIdentity:
 
 def model(config: Config, architecture: str, reader: Reader) -> Component:
     """`--dit`, with what the flags say it is."""
-    setting = config.get("dit")
+    setting = config.sound("dit")
     identity = declared(config, architecture)
-    if setting.value is None and config.get("model_version").written:
-        return Component(config.get("model_version"), identity)
+    if setting.value is None and config.sound("model_version").written:
+        return Component(config.sound("model_version"), identity)
     found = reader.component(setting, _beside(setting, config), identity)
-    if found.found.family and not config.get("model_version").written:
+    if found.found.family and not config.sound("model_version").written:
         return found._replace(declared=UNKNOWN)  # `dev` by default: a rule of its own says so
     return found
 
 
 def component(config: Config, key: str, reader: Reader) -> Component:
     """A model file, looked for beside the file its path is written in."""
-    setting = config.get(key)
+    setting = config.sound(key)
     return reader.component(setting, _beside(setting, config))
 
 
@@ -85,9 +85,9 @@ def network(config: Config, call: Call | None) -> Network:
     """Alpha 1 unless given; alpha 0 means alpha = rank (networks/lora.py). The adapter is kept in fp32."""
     if call is not None and call.script.endswith("_train.py"):
         return Network(kind=Setting("full", "written", call.script, config.anchor))
-    module, given = config.get("network_module"), config.get("network_args")
+    module, given = config.sound("network_module"), config.sound("network_args")
     kind = module.map(lambda name: _kind(str(name), arguments(given)))
-    rank, alpha = config.get("network_dim", 4), config.get("network_alpha")
+    rank, alpha = config.sound("network_dim", 4), config.sound("network_alpha")
     excluded = given.map(lambda _: _excluded(arguments(given)))
     return Network(
         kind=kind,
@@ -96,10 +96,10 @@ def network(config: Config, call: Call | None) -> Network:
         scale=_scale(rank.value, alpha.value) if kind.value in ("lora", "loha") else None,
         conv_rank=_argument(given, "conv_dim").map(int),
         conv_alpha=_argument(given, "conv_alpha"),
-        dropout=config.get("network_dropout"),
+        dropout=config.sound("network_dropout"),
         targets=excluded.map(lambda _: BLOCKS),
         excluded=excluded,
-        weights=config.get("network_weights"),
+        weights=config.sound("network_weights"),
         dtype=Setting("fp32", "default", module.key, module.place),
     )
 
@@ -128,18 +128,18 @@ def _scale(rank: Any, alpha: Any) -> float | None:
 
 def optimizer(config: Config, steps: Setting[int], processes: int | None) -> Optimizer:
     """8-bit AdamW, AdamW and Adafactor by any spelling; everything else is a class name, case and all."""
-    name, given = config.get("optimizer_type").map(lambda text: text or None), config.get("optimizer_args")
+    name, given = config.sound("optimizer_type").map(lambda text: text or None), config.sound("optimizer_args")
     plain = str(name.value or "").lower()
     decay = 0.01 if plain in ("adamw", "adamw8bit") else 0.0 if plain == "adafactor" else None
-    scheduler = config.get("lr_scheduler_type")
-    warmup = config.get("lr_warmup_steps").map(lambda value: _steps(value, steps.value, processes))
+    scheduler = config.sound("lr_scheduler_type")
+    warmup = config.sound("lr_warmup_steps").map(lambda value: _steps(value, steps.value, processes))
     return Optimizer(
         name=name,
-        learning_rate=config.get("learning_rate"),
+        learning_rate=config.sound("learning_rate"),
         weight_decay=_argument(given, "weight_decay", decay),
-        scheduler=scheduler if scheduler.value else config.get("lr_scheduler"),
+        scheduler=scheduler if scheduler.value else config.sound("lr_scheduler"),
         warmup_steps=warmup,
-        gradient_clip=config.get("max_grad_norm"),
+        gradient_clip=config.sound("max_grad_norm"),
     )
 
 
@@ -152,20 +152,20 @@ def _steps(value: Any, steps: int | None, processes: int | None) -> float | None
 
 def precision(config: Config, call: Call | None, flux2: bool) -> Precision:
     """Without `--mixed_precision`, that of `accelerate launch` or of `accelerate config` counts."""
-    compute = config.get("mixed_precision")
+    compute = config.sound("mixed_precision")
     if not compute.written and call is not None:
         given = (_word(name, word, config) for name, word in launch_flags(call) if name == "mixed_precision")
         compute = next(given, compute)
     half = "fp16" if compute.value == "fp16" else "bf16"
-    fp8, fp8_text = config.get("fp8_base"), config.get("fp8_text_encoder")
+    fp8, fp8_text = config.sound("fp8_base"), config.sound("fp8_text_encoder")
     return Precision(
         compute=compute.map(DTYPES.get),
         base=fp8.map(lambda on: "fp8" if on else half),
         text_encoder=fp8_text.map(lambda on: "fp8" if on else "bf16") if flux2 else Setting(),
-        vae=config.get("vae_dtype", "float32" if flux2 else None).map(lambda name: DTYPES.get(str(name))),
-        save=config.get("save_precision", "fp32").map(DTYPES.get),
-        gradient_checkpointing=config.get("gradient_checkpointing"),
-        blocks_to_swap=config.get("blocks_to_swap"),
+        vae=config.sound("vae_dtype", "float32" if flux2 else None).map(lambda name: DTYPES.get(str(name))),
+        save=config.sound("save_precision", "fp32").map(DTYPES.get),
+        gradient_checkpointing=config.sound("gradient_checkpointing"),
+        blocks_to_swap=config.sound("blocks_to_swap"),
     )
 
 
@@ -185,19 +185,19 @@ def processes(config: Config, call: Call | None) -> Setting[int]:
 
 def timesteps(config: Config) -> Timesteps:
     """`--discrete_flow_shift` counts with `shift` and `sigma` only; `--weighting_scheme` samples with `sigma` only."""
-    sampling = config.get("timestep_sampling")
+    sampling = config.sound("timestep_sampling")
     shifted = sampling.value in ("shift", "sigma")
     return Timesteps(
         sampling=sampling,
-        shift=config.get("discrete_flow_shift") if shifted else Setting(),
-        weighting=config.get("weighting_scheme"),
+        shift=config.sound("discrete_flow_shift") if shifted else Setting(),
+        weighting=config.sound("weighting_scheme"),
         prediction=Setting("flow", "default", sampling.key, sampling.place),
     )
 
 
 def validation(config: Config, flux2: bool, reader: Reader) -> Validation:
     """Previews: 256 x 256 and 20 steps unless the prompt's own flags say otherwise."""
-    file = config.get("sample_prompts")
+    file = config.sound("sample_prompts")
     path = reader.find(file.value, _beside(file, config)) if isinstance(file.value, str) else None
     prompts = read_prompts(path) if path is not None and path.is_file() else None
     first = prompts[0] if prompts else {}
@@ -211,8 +211,8 @@ def validation(config: Config, flux2: bool, reader: Reader) -> Validation:
     width, height = read("width", 256), read("height", 256)
     return Validation(
         prompts=file.map(lambda _: [str(item.get("prompt", "")) for item in prompts] if prompts else None),
-        every_steps=config.get("sample_every_n_steps"),
-        every_epochs=config.get("sample_every_n_epochs"),
+        every_steps=config.sound("sample_every_n_steps"),
+        every_epochs=config.sound("sample_every_n_epochs"),
         guidance=read("guidance_scale", GUIDANCE if flux2 else None),
         sampler_steps=read("sample_steps", 20),
         size=width.map(lambda w: [w, height.value]),
@@ -222,20 +222,20 @@ def validation(config: Config, flux2: bool, reader: Reader) -> Validation:
 
 def saving(config: Config) -> Saving:
     """`--save_last_n_steps` counts steps, not files; `--save_last_n_epochs` counts checkpoints."""
-    every, last = config.get("save_every_n_steps"), config.get("save_last_n_steps")
-    epochs = config.get("save_every_n_epochs")
-    keep = config.get("save_last_n_epochs")
+    every, last = config.sound("save_every_n_steps"), config.sound("save_last_n_steps")
+    epochs = config.sound("save_every_n_epochs")
+    keep = config.sound("save_last_n_epochs")
     if every.value:
         keep = last.map(lambda steps: int(steps) // int(every.value or 1) + 1)
         keep = keep._replace(rewrite=None)  # it is in steps: the number of checkpoints is no value for it
-    states = config.get("save_state")
+    states = config.sound("save_state")
     return Saving(
-        folder=config.get("output_dir"),
-        name=config.get("output_name"),
+        folder=config.sound("output_dir"),
+        name=config.sound("output_name"),
         every_steps=every,
         every_epochs=epochs,
         keep=keep,
-        resumable=states if states.value else config.get("save_state_on_train_end"),
-        resume=config.get("resume"),
+        resumable=states if states.value else config.sound("save_state_on_train_end"),
+        resume=config.sound("resume"),
         never=not every.value and not epochs.value,
     )

@@ -113,6 +113,7 @@ def _launch(command: Command) -> tuple[Command, tuple[Word, ...]] | None:
 def _from_command(document: Document, call: tuple[Command, tuple[Word, ...]], reader: Reader) -> tuple[Plan, ...]:
     command, words = call
     launch = command_config(document, command, words, key_table("onetrainer", "train.py"))
+    launch.repeated = [setting for setting in launch.repeated if setting.key != "--config-value"]  # these add up
     main = reader.document(launch.get("config-path").value, document)
     if main is None or not isinstance(main.data, dict):
         return ()

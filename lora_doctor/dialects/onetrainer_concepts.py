@@ -108,8 +108,8 @@ def _repeats(holder: Config, name: str, listing: Listing | None) -> Setting[floa
     balancing = usable(holder, f"{name}.balancing")
     version = holder.get(f"{name}.__version").value or 0
     old = holder.settings.get(f"{name}.repeats")
-    if version == 0 and old is not None and isinstance(old.value, (int, float)):
-        balancing = old
+    if version == 0 and old is not None:
+        balancing = usable(holder, f"{name}.repeats", 1.0)
     if usable(holder, f"{name}.balancing_strategy").value != "SAMPLES":
         return balancing
     count = len(listing.images) if listing is not None else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lora_doctor.dialects.structured import structured_config
-from lora_doctor.setting import Config, Key, KeyTable, Setting, key_table
+from lora_doctor.setting import Config, Key, KeyTable, Setting, is_of_type, key_table
 from lora_doctor.source.document import Document
 
 NEWEST = 11
@@ -141,13 +141,18 @@ def usable(config: Config, key: str, default: Any = ...) -> Setting[Any]:
     """The value OneTrainer goes on with: a value it can't set leaves the default in place."""
     setting = config.get(key, default)
     known = config.table.find(key)
-    if not setting.written or known is None:
+    if not setting.written or known is None or setting.value is None:
         return setting
     if known.type == "bool":
         return setting._replace(value=bool(setting.value))  # any text is true, "false" too
-    wrong = known.choices and setting.value not in known.choices
-    number = known.type in ("int", "float") and not isinstance(setting.value, (int, float))
-    if wrong or (number and setting.value is not None):
-        fallback = known.default if default is ... else default
-        return setting._replace(value=fallback, origin="unknown" if fallback is None else "default")
-    return setting
+    if known.choices and setting.value not in known.choices:
+        return _fallback(setting, known.default if default is ... else default)
+    if is_of_type(setting.value, known.type) and not (isinstance(setting.value, float) and abs(setting.value) > 1e9):
+        return setting
+    if known.type in ("int", "float"):
+        return _fallback(setting, known.default if default is ... else default)
+    return setting._replace(value=None, origin="unknown")
+
+
+def _fallback(setting: Setting[Any], default: Any) -> Setting[Any]:
+    return setting._replace(value=default, origin="unknown" if default is None else "default")

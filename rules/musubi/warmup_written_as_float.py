@@ -43,7 +43,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         value = setting.value
         if not plan.training or not setting.written or setting.key.startswith("--"):
             continue
-        if isinstance(value, float) and value >= 1:
+        if isinstance(value, float) and 1 <= value < 1e9:
             yield setting.finding(
                 f"`{key} = {value}` is a float, and so a ratio: {value:g} times the length of the run",
                 f"write {int(value)}",

@@ -50,7 +50,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     shift, dynamic = plan.get("timestep_shift"), plan.get("dynamic_timestep_shifting")
     kind = str(plan.get("model_type").value)
-    if not plan.training or dynamic.value is not True:
+    if not plan.training or dynamic.value is not True or not isinstance(shift.value, (int, float)):
         return
     if kind in DYNAMIC and shift.written and shift.value != 1:
         yield shift.finding(

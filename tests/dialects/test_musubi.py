@@ -285,3 +285,11 @@ def test_prompt_files(tmp_path: Path) -> None:
     broken.write_text("{")
     assert read_prompts(broken) is None
     assert read_prompts(tmp_path / "missing.txt") is None
+
+
+def test_unknown_variable_makes_nothing_of_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "train.sh"
+    path.write_text('python flux_2_train_network.py --network_dim 8 $EXTRA\n')
+    (plan,) = plans(path)
+    assert plan.learning_rate.origin == "unknown"
+    assert found(path, "error", "warning", "note") == set()
