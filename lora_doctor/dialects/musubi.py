@@ -107,7 +107,8 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
         if call.trains:
             plan = _training(found.config, call.script, call, reader)
             earlier = tuple(p.config for p in plans if p.kind == "caching")
-            plan = _partly(plan) if found.config.open else plan._replace(script=call.script, prepared_by=earlier)
+            known = call.complete and not found.config.open
+            plan = plan._replace(script=call.script, prepared_by=earlier) if known else _partly(plan)
         else:
             plan = _caching(found.config, call, reader)
         if found.file is not None:

@@ -40,6 +40,11 @@ class Call(NamedTuple):
         return "_cache_" not in self.script and not self.script.startswith("cache_")
 
     @property
+    def complete(self) -> bool:
+        """Whether what the script does without an option is known: not of full fine-tunes, nor of a fork's scripts."""
+        return bool(self.architecture) and not self.script.endswith("_train.py")
+
+    @property
     def architecture(self) -> str:
         """`flux_2`, `wan`...: what the script's name begins with; empty for HunyuanVideo's caching scripts."""
         return next((name for name in ARCHITECTURES if self.script.startswith(f"{name}_")), "")
@@ -79,6 +84,8 @@ def file_table(script: str) -> KeyTable:
     """The same options in a `--config_file`: unknown ones are ignored, none is required, the flags may have it."""
     table = script_table(script)
     keys = {name: key._replace(required=False) for name, key in table.keys.items()}
+    if "**" in keys:  # an option that is not in the table takes any number of words, and in a file any value
+        keys["**"] = keys["**"]._replace(type="any")
     return table._replace(keys=keys, strict=False)
 
 

@@ -173,7 +173,7 @@ def _plan(config: Config, kind: str, reader: Reader) -> Plan:
         processes=_devices(config),
         train_text_encoder=part.trains_text(config),
         cache_latents=usable(config, "latent_caching"),
-        cache_text=usable(config, "latent_caching").map(lambda on: bool(on and not part.trains_text(config).value)),
+        cache_text=usable(config, "latent_caching").map(lambda on: bool(on) and not part.needs_text_encoder(config)),
         prompt_tokens=part.prompt_tokens(config),
         datasets=trained,
         unused=unused,

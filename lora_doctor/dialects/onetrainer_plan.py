@@ -151,6 +151,12 @@ def trains_text(config: Config) -> Setting[bool]:
     return next((switch for switch in switches if switch.value is True), switches[0])
 
 
+def needs_text_encoder(config: Config) -> bool:
+    """Whether captions are encoded anew at every step: a text encoder or an embedding is trained."""
+    embedding = usable(config, "training_method").value == "EMBEDDING" or usable(config, "additional_embeddings").value
+    return bool(embedding) or trains_text(config).value is True
+
+
 def precision(config: Config) -> Precision:
     """Every part has its own storage format; `train_dtype` is that of the autocast."""
     part = denoiser(config)

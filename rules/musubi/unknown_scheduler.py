@@ -41,8 +41,9 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     if name in NAMES or name.lower() == "rex" or name.startswith("adafactor"):
         return
-    if str(plan.optimizer.name.value or "").lower().endswith("schedulefree"):
-        return  # its schedule is never built
+    optimizer = str(plan.optimizer.name.value or "").lower()
+    if optimizer.endswith("schedulefree") or optimizer == "adafactor":
+        return  # its schedule is never built, or replaced
     yield setting.finding(
         f"musubi knows no schedule `{name}` and stops after loading the model",
         "use one of " + ", ".join(f"`{known}`" for known in NAMES[:7]) + " or `rex`",

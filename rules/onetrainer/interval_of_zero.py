@@ -52,7 +52,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         if not zero or not (number.written or unit.written):
             continue
         place = unit if unit.written else number
-        if unit.value in ("EPOCH", "STEP"):
+        if unit.value in ("EPOCH", "STEP") and key == "save_every":  # the others may be switched off this way
             yield place.finding(
                 f"`{key}` is 0 {unit.value}: nothing is ever {what}", f"set `{key}`", number.write(1, safe=False)
             )
