@@ -45,9 +45,14 @@ class Setting(NamedTuple, Generic[T]):
         return self.origin == "written"
 
     def map(self, convert: Callable[[T], U | None]) -> Setting[U]:
-        """The same setting in another unit or type; a value that can't be converted becomes unknown."""
+        """The same setting in another unit or type; a value that can't be converted becomes unknown.
+
+        Where the value does change, nothing can be written through the result: a rule would write our unit.
+        """
         value = None if self.value is None else convert(self.value)
-        return Setting(value, self.origin if value is not None else "unknown", *self[2:])
+        origin = self.origin if value is not None else "unknown"
+        same = type(value) is type(self.value) and value == self.value
+        return Setting(value, origin, self.key, self.place, self.rewrite if same else None, self.erase, self.rename)
 
     def finding(
         self, message: str, action: str = "", fix: Fix | None = None, related: tuple[Related, ...] = ()

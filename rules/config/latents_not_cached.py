@@ -34,6 +34,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     if plan.training and cached.value is False and cached.place is not None and plan.model.family is not None:
         yield cached.finding(
             "latents are not cached: the VAE stays on the GPU and encodes each image as often as it is shown",
-            f"set `{cached.key}`",
+            f"take out `{cached.key}`" if "disable" in cached.key else f"set `{cached.key}`",
             cached.write(True, safe=False),
         )
