@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lora_doctor.dialects.kohya_gui_handed import additional, handed, script_of
+from lora_doctor.dialects.kohya_prompts import parse_line
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.sd_scripts import training
 from lora_doctor.dialects.structured import structured_config
@@ -102,7 +103,7 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
     script = script_of(gui)
     config = handed(gui)
     _count(config, gui)
-    plan = training(config, script, reader, _processes(gui))
+    plan = training(config, script, reader, gui.get("num_processes"), _prompts(gui))
     words = additional(gui, script)
     return (
         plan._replace(
@@ -111,7 +112,7 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
             handed=config,
             script=script,
             launch=words if words.settings else None,
-            validation=plan.validation._replace(prompts=_prompts(gui)),
+            validation=plan.validation._replace(held_out=_held_out(plan)),
             saving=plan.saving._replace(never=False) if config.open else plan.saving,
         ),
     )
@@ -160,14 +161,12 @@ def _count(config: Config, gui: Config) -> None:
         config.settings["max_train_epochs"] = gui.get("epoch")
 
 
-def _processes(gui: Config) -> Setting[int]:
-    """`num_processes` is passed to accelerate; one process without it."""
-    return gui.get("num_processes")
+def _held_out(plan: Plan) -> Setting[Any]:
+    """The GUI has no field for it: only a dataset config or an additional parameter can set it."""
+    return plan.validation.held_out if plan.validation.held_out.value else Setting()
 
 
-def _prompts(gui: Config) -> Setting[list[str]]:
-    """The field holds the prompts themselves, one a line, with their flags behind ` --`."""
-    lines = gui.get("sample_prompts")
-    return lines.map(
-        lambda text: [line.partition(" --")[0] for line in str(text).splitlines() if line and line[0] != "#"] or None
-    )
+def _prompts(gui: Config) -> list[dict[str, Any]]:
+    """The field holds the prompts themselves, one a line, which the GUI writes into a file."""
+    lines = (line.strip() for line in str(gui.get("sample_prompts").value or "").splitlines())
+    return [parse_line(line) for line in lines if line and not line.startswith("#")]

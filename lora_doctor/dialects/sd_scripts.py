@@ -169,8 +169,18 @@ def _script(document: Document) -> str:
     return named or told or _NAMED.get(family or "", "")
 
 
-def training(config: Config, script: str, reader: Reader, processes: Setting[int] = ONE_PROCESS) -> Plan:
-    """The plan of one run; `config` holds the settings under the script's own names."""
+def training(
+    config: Config,
+    script: str,
+    reader: Reader,
+    processes: Setting[int] = ONE_PROCESS,
+    prompts: list[dict[str, Any]] | None = None,
+) -> Plan:
+    """The plan of one run; `config` holds the settings under the script's own names.
+
+    `prompts` are those of the previews, where they do not stand in a file.
+    """
+    prompts = prompts if prompts is not None else part.prompts(config, reader)
     declared = part.declared(config, script)
     model = part.component(config, ("pretrained_model_name_or_path",), reader, declared)
     family = declared.family or model.family
@@ -191,7 +201,7 @@ def training(config: Config, script: str, reader: Reader, processes: Setting[int
         optimizer=part.optimizer(config, steps, processes.value),
         precision=part.precision(config, family),
         timesteps=part.timesteps(config, family),
-        validation=part.validation(config, family, reader),
+        validation=part.validation(config, family, prompts)._replace(held_out=_held_out(config, entries)),
         saving=part.saving(config, reader),
         steps=steps,
         epochs=epochs,
@@ -205,6 +215,14 @@ def training(config: Config, script: str, reader: Reader, processes: Setting[int
         prompt_tokens=part.prompt_tokens(config, family),
         datasets=entries,
     )
+
+
+def _held_out(config: Config, entries: tuple[Dataset, ...]) -> Setting[Any]:
+    """The split of the first dataset that has one; unknown where a dataset config can't be read."""
+    splits = [data.find("validation_split") for data in entries] or [config.get("validation_split")]
+    if not entries and config.get("dataset_config").value:
+        return Setting()
+    return next((split for split in splits if split.value), splits[0])
 
 
 def _either(config: Config, *keys: str) -> Setting[bool]:

@@ -207,11 +207,16 @@ def timesteps(config: Config, family: str | None) -> Timesteps:
     )
 
 
-def validation(config: Config, family: str | None, reader: Reader) -> Validation:
+def prompts(config: Config, reader: Reader) -> list[dict[str, Any]] | None:
+    """What the file of `sample_prompts` holds."""
+    file = config.get("sample_prompts")
+    path = reader.find(file.value, beside(file, config)) if isinstance(file.value, str) else None
+    return read_prompts(path) if path is not None and path.is_file() else None
+
+
+def validation(config: Config, family: str | None, prompts: list[dict[str, Any]] | None) -> Validation:
     """Previews by epoch rule out those by step; size 512 unless a prompt says otherwise (train_util.py:6383, 6506)."""
     file, epochs = config.get("sample_prompts"), config.get("sample_every_n_epochs")
-    path = reader.find(file.value, beside(file, config)) if isinstance(file.value, str) else None
-    prompts = read_prompts(path) if path is not None and path.is_file() else None
     first = prompts[0] if prompts else {}
 
     def read(key: str, default: Any) -> Setting[Any]:
@@ -229,7 +234,6 @@ def validation(config: Config, family: str | None, reader: Reader) -> Validation
         sampler_steps=read("sample_steps", 20 if flow else 30),
         size=width.map(lambda w: [w, height.value]),
         seed=read("seed", None),
-        held_out=config.get("validation_split").map(lambda share: share or None),
     )
 
 
