@@ -139,7 +139,8 @@ def coverage(plan: Plan) -> Coverage | None:
     if isinstance(targets, str) and plan.network.target_style == "preset":
         return None
     try:
-        return reached(known, targets, style=plan.network.target_style, exclude=excluded)
+        network = plan.network
+        return reached(known, targets, style=network.target_style, exclude=excluded, naming=network.target_naming)
     except (ValueError, KeyError):  # a broken regular expression, or a model without a table in this naming
         return None
 

@@ -9,7 +9,9 @@ from lora_doctor import derived
 from lora_doctor.plan import Component, Dataset, Plan
 from lora_doctor.setting import Setting
 
-HIDDEN = frozenset({"config", "prefix", "listing", "target_style", "scale", "never", "datasets", "script"})
+HIDDEN = frozenset({
+    "config", "prefix", "listing", "target_style", "target_naming", "scale", "never", "datasets", "script",
+})
 
 
 def plan_rows(plan: Plan) -> Iterator[tuple[str, Setting[Any]]]:

@@ -99,6 +99,7 @@ def network(config: Config, call: Call | None) -> Network:
         dropout=config.sound("network_dropout"),
         targets=excluded.map(lambda _: BLOCKS),
         excluded=excluded,
+        target_naming="native",
         weights=config.sound("network_weights"),
         dtype=Setting("fp32", "default", module.key, module.place),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_doctor.derived import coverage
 from lora_doctor.dialects import musubi, recognise
 from lora_doctor.dialects.kohya_prompts import parse_line, read_prompts
 from lora_doctor.dialects.reader import Reader
@@ -148,6 +149,9 @@ def test_excluded_patterns_reach_the_plan(tmp_path: Path) -> None:
     )
     assert plan.network.excluded.value == "(?:.*single.*)"
     assert plan.network.targets.written
+    reached = coverage(plan)
+    assert reached is not None
+    assert (reached.blocks_reached, reached.blocks_total) == (5, 25)
 
 
 @pytest.mark.parametrize(
