@@ -8,7 +8,7 @@ from typing import Any
 
 from lora_doctor.dialects.reader import Problem
 from lora_doctor.plan import Plan
-from lora_doctor.result import Found, Options
+from lora_doctor.result import Found, Options, Result
 from lora_doctor.rule import Rule, rules_for
 from lora_doctor.selection import ALL, Selection
 from lora_doctor.source.document import Document
@@ -57,17 +57,17 @@ def unexpected(name: str, what: str, error: Exception) -> Problem:
     return Problem(name, f"{what} failed ({type(error).__name__}: {error}); please report it")
 
 
-def suppress(
-    found: Iterable[Found], documents: Iterable[Document], options: Options
-) -> tuple[tuple[Found, ...], tuple[tuple[Found, Suppression], ...]]:
-    """Those that are to be shown, and those a comment answers for."""
+def suppress(found: Iterable[Found], documents: Iterable[Document], options: Options) -> Result:
+    """The findings that are to be shown, those a comment answers for, and those the project's settings ignore."""
     candidates = [each for document in documents for each in suppressions(document)]
     kept: list[Found] = []
     suppressed: list[tuple[Found, Suppression]] = []
+    ignored: list[Found] = []
     for each in found:
         by = suppressing(each.finding.place, (each.rule.id, *each.rule.aliases), candidates) if candidates else None
         if by is not None:
             suppressed.append((each, by))
-        elif options.selection.shows(each.rule, each.level) and not options.ignores(each):
-            kept.append(each)
-    return tuple(kept), tuple(suppressed)
+        elif options.selection.shows(each.rule, each.level):
+            hidden = options.settings is not None and options.settings.ignores(each)
+            (ignored if hidden else kept).append(each)
+    return Result(found=tuple(kept), suppressed=tuple(suppressed), ignored=tuple(ignored))

@@ -106,8 +106,8 @@ def examine_document(document: Document, options: Options) -> Result:
     )
     facts, troubles = _facts(document, plans, dialect, options)
     found, problems = judge(facts, document.name, options.selection)
-    kept, suppressed = suppress(found, (document, *followed.values()), options)
-    return Result((file,), kept, (*_duplicates(document), *reader.problems, *troubles, *problems), (), suppressed)
+    problems = (*_duplicates(document), *reader.problems, *troubles, *problems)
+    return Result((file,), problems=problems) + suppress(found, (document, *followed.values()), options)
 
 
 def _under(options: Options, plan: Plan) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from lora_doctor.dialects.reader import Problem
 from lora_doctor.finding import Finding
 from lora_doctor.rule import Rule
 from lora_doctor.selection import ALL, Selection
+from lora_doctor.settings import Settings
 from lora_doctor.source.document import Document
 from lora_doctor.suppress import Suppression
 
@@ -36,7 +37,7 @@ class Options(NamedTuple):
     against: str | None = None  # a git revision to compare with
     recipe: str | None = None  # the published recipe a project holds itself to
     selection: Selection = ALL
-    ignores: Callable[[Found], bool] = lambda found: False  # a project's ignores by path and key
+    settings: Settings | None = None  # a project's ignores by path and key
     lenient: bool = False  # nobody named this file: pass over it where it does not look like a training config
     texts: Mapping[str, bytes] = MappingProxyType({})  # real path -> content that is not (yet) the one on disk
 
@@ -59,7 +60,8 @@ class Result(NamedTuple):
     found: tuple[Found, ...] = ()
     problems: tuple[Problem, ...] = ()
     skipped: tuple[str, ...] = ()  # files that are no trainer's config
-    suppressed: tuple[tuple[Found, Suppression], ...] = ()
+    suppressed: tuple[tuple[Found, Suppression], ...] = ()  # by a comment
+    ignored: tuple[Found, ...] = ()  # by the project's settings
 
     def __add__(self, other: tuple[object, ...]) -> Result:  # joins the lists
         assert isinstance(other, Result)
@@ -69,4 +71,5 @@ class Result(NamedTuple):
             self.problems + other.problems,
             self.skipped + other.skipped,
             self.suppressed + other.suppressed,
+            self.ignored + other.ignored,
         )

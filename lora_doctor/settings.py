@@ -20,14 +20,28 @@ SHARED_FILE = "pyproject.toml"
 Globs = tuple[str, ...]
 
 
+class IgnoredKey(NamedTuple):
+    """One line of `ignore-keys`, for files without comments: a rule that is ignored at one key of the trainer's."""
+
+    glob: str
+    key: str
+    rule: Selector
+    number: int  # of the line in the glob's list
+
+    def fits(self, found: Found) -> bool:
+        """Whether a finding is meant, wherever it stands."""
+        return found.finding.key.lstrip("-") == self.key.lstrip("-") and self.rule.fits(found.rule, found.level)
+
+
 class Settings(NamedTuple):
     """What a project asks for. Paths and globs are relative to `root`, the folder the settings stand in."""
 
     root: str = ""
+    file: str = ""
     select: tuple[Selector, ...] = EVERYTHING
     ignore: tuple[Selector, ...] = ()
     per_path_ignores: tuple[tuple[str, tuple[Selector, ...]], ...] = ()
-    ignore_keys: tuple[tuple[str, str, tuple[Selector, ...]], ...] = ()  # glob, the trainer's key, rule
+    ignore_keys: tuple[IgnoredKey, ...] = ()
     exclude: Globs = ()
     recipe: str | None = None
     versions: Mapping[str, str] = MappingProxyType({})
@@ -44,14 +58,11 @@ class Settings(NamedTuple):
         """Whether the project ignores this finding in its file, or at its key."""
         if not self.per_path_ignores and not self.ignore_keys:
             return False
-        name, key = found.finding.place.document.name, found.finding.key
+        name = found.finding.place.document.name
         for glob, selectors in self.per_path_ignores:
             if _any_fits(selectors, found) and self.matches(name, (glob,)):
                 return True
-        return any(
-            key.lstrip("-") == wanted.lstrip("-") and _any_fits(selectors, found) and self.matches(name, (glob,))
-            for glob, wanted, selectors in self.ignore_keys
-        )
+        return any(entry.fits(found) and self.matches(name, (entry.glob,)) for entry in self.ignore_keys)
 
     def excludes(self, name: str) -> bool:
         """Whether a file or folder is to be passed over."""
@@ -101,7 +112,7 @@ def load_settings(path: str) -> Settings | None:
     if unknown is not None:
         raise SourceError(f"{path}: `{unknown}` is no setting{did_you_mean(unknown, _READERS)}")
     root = os.path.dirname(os.path.abspath(path))
-    found: dict[str, Any] = {"root": root}
+    found: dict[str, Any] = {"root": root, "file": path}
     for key, value in table.items():
         try:
             found[key.replace("-", "_")] = _READERS[key](value, root)
@@ -151,14 +162,14 @@ def _per_path(value: Any, root: str) -> tuple[tuple[str, tuple[Selector, ...]], 
     return tuple((glob, _selectors(rules, root)) for glob, rules in _mapping(value).items())
 
 
-def _keys(value: Any, root: str) -> tuple[tuple[str, str, tuple[Selector, ...]], ...]:
-    found = []
+def _keys(value: Any, root: str) -> tuple[IgnoredKey, ...]:
+    found: list[IgnoredKey] = []
     for glob, lines in _mapping(value).items():
-        for line in _strings(lines, root):
+        for i, line in enumerate(_strings(lines, root)):
             key, colon, rules = line.rpartition(":")
             if not colon or not key.strip() or not rules.strip():
                 raise SourceError(f'`{line}` wants the form "key: rule"')
-            found.append((glob, key.strip(), resolve([rules])))
+            found += [IgnoredKey(glob, key.strip(), rule, i) for rule in resolve([rules])]
     return tuple(found)
 
 

@@ -22,7 +22,10 @@ from lora_doctor.source.read import read_file
 @click.option("--no-dataset", is_flag=True, help="Leave the image folders alone.")
 def plan(config: str, as_json: bool, trainer: str | None, no_dataset: bool) -> None:
     """Print what CONFIG will train: one vocabulary for every trainer, each value with its provenance."""
-    document, plans = read_plans(config, trainer, datasets=not no_dataset)
+    try:
+        document, plans = read_plans(config, trainer, datasets=not no_dataset)
+    except SourceError as error:
+        raise SourceError(f"{config}: {error.sentence}") from None
     if as_json:
         click.echo(json.dumps({"version": 1, "plans": [_json(each) for each in plans]}, indent=2, ensure_ascii=False))
         return

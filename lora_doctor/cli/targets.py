@@ -35,8 +35,9 @@ class Wanted(NamedTuple):
 
 def jobs_of(paths: tuple[str, ...], wanted: Wanted) -> tuple[list[Job], list[Problem]]:
     """Every file once, in the order of the command line; folders are walked."""
+    nearest_settings.cache_clear()  # another call in this process may come after a change
     select, ignore = resolve(wanted.select), resolve(wanted.ignore)
-    options = _per_settings(wanted.options, lambda s: {"selection": s.selection(select, ignore), "ignores": s.ignores})
+    options = _per_settings(wanted.options, lambda s: {"selection": s.selection(select, ignore), "settings": s})
     found: dict[str, Job] = {}
     problems: list[Problem] = []
     for item, lenient, text in _files(paths, wanted):

@@ -119,6 +119,20 @@ def test_a_dataset_alone_does_not_tell_what_its_runs_need(call: Call) -> None:
     assert [key for key, _, _ in stale(call, "a.toml", "dataset.toml")] == ["misspelt-key"]
 
 
+def test_stale_lines_of_ignore_keys(call: Call) -> None:
+    fine("")
+    Path("b.toml").write_text(MISSPELT)
+    lines = '"b.toml" = ["warmup_stepz: misspelt-key"]\n"*.toml" = ["x: misspelt-key"]\n'
+    for name, table in (("pyproject.toml", "tool.lora-doctor.ignore-keys"), ("lora-doctor.toml", "ignore-keys")):
+        Path(name).write_text(f'[{table}]\n"a.toml" = ["epochs: misspelt-key", "lr: arch-not-set"]\n{lines}')
+        found = json.loads(call("lint", "--format=json", "a.toml", "b.toml").out)["findings"]
+        places = [(f["file"], f["line"], f["column"], f["key"]) for f in found if f["rule"] == "stale-ignore"]
+        here = str(Path(name))
+        assert places == [(here, 2, 13, "misspelt-key"), (here, 2, 37, "arch-not-set")]
+        assert not stale(call, "b.toml"), "only what was judged"
+        assert not stale(call, "--no-dataset", "a.toml")
+
+
 def test_a_suppression_that_hides_itself(call: Call) -> None:
     fine("# lora-doctor: ignore-file[stale-ignore, nonsense]")
     assert not stale(call, "a.toml")
