@@ -49,11 +49,11 @@ def datasets(data: Config, options: Config | None, reader: Reader) -> tuple[Data
     """Every subset that is trained on; `options` are those of the script, None where this file stands alone."""
     found: list[Dataset] = []
     for home in _elements(data, "datasets"):
-        subsets: dict[object, Dataset] = {}
+        subsets: dict[str, Dataset] = {}
         for entry in _elements(data, f"{home}.subsets"):
             subset = _subset(_Scope(data, home, entry, options), reader)
             if subset.repeats.value != 0:  # train_util.py: such a subset is ignored, and a second one of a folder too
-                subsets.setdefault(subset.folder.value or entry, subset)
+                subsets.setdefault(str(subset.folder.value or entry), subset)
         found += balanced(tuple(subsets.values()))
     return tuple(found)
 

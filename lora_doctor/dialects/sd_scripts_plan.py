@@ -57,6 +57,11 @@ def pairs(setting: Setting[Any]) -> dict[str, str]:
     return {key: value for key, equals, value in split if equals}
 
 
+def whole(value: Any) -> int | None:
+    """An integer; whatever else stands there is for a rule to judge."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def argument(setting: Setting[Any], key: str, default: Any = None) -> Setting[Any]:
     """One number of `network_args` or `optimizer_args`; no fix may write it, it is part of a longer value."""
     written = pairs(setting).get(key)
@@ -163,8 +168,8 @@ def optimizer(config: Config, steps: Setting[int], processes: int | None) -> Opt
 def _steps(value: Any, steps: int | None, processes: int | None) -> float | None:
     """An integer counts scheduler steps, of which each device takes one per optimiser step; a float is a ratio."""
     if isinstance(value, float):
-        return value * steps if steps else None
-    return value / (processes or 1) if isinstance(value, int) and not isinstance(value, bool) else None
+        return value * steps if steps is not None and whole(steps) else None
+    return value / (whole(processes) or 1) if whole(value) is not None else None
 
 
 def precision(config: Config, family: str | None) -> Precision:
@@ -241,9 +246,9 @@ def saving(config: Config, reader: Reader) -> Saving:
     """`save_last_n_steps` counts steps, not files; `save_last_n_epochs` counts checkpoints (train_util.py:5786)."""
     every, epochs, share = (config.get(f"save_{key}") for key in ("every_n_steps", "every_n_epochs", "n_epoch_ratio"))
     keep = config.get("save_last_n_epochs")
-    interval = every.value
-    if isinstance(interval, int) and interval > 0:
-        keep = config.get("save_last_n_steps").map(lambda steps: int(steps) // interval + 1)
+    interval = whole(every.value) or 0
+    if interval > 0:
+        keep = config.get("save_last_n_steps").map(whole).map(lambda steps: steps // interval + 1)
         keep = keep._replace(rewrite=None)  # it is in steps: the number of checkpoints is no value for it
     states = config.get("save_state")
     folder, name = config.get("output_dir"), config.get("output_name")

@@ -37,7 +37,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     for key in ("sample_at_first", "sample_every_n_epochs", "sample_every_n_steps"):
         setting = plan.get(key)
-        if setting.written and setting.value and (setting.value is True or setting.value > 0):
+        on = setting.value is True or (isinstance(setting.value, int) and setting.value > 0)
+        if setting.written and on:
             yield setting.finding(
                 "no `sample_prompts`: the run stops with a TypeError at its first preview",
                 "set `sample_prompts` to a file with a prompt a line",

@@ -83,11 +83,14 @@ def test_plan() -> None:
     plan = plan_of(FIXTURES / "sdxl_character.json")
     assert (plan.trainer, plan.script, plan.model.family) == ("kohya_ss", "sdxl_train_network.py", "sdxl")
     assert (plan.network.kind.value, plan.network.scale) == ("lora", 1.0)
-    assert plan.network.rank.key == "network_dim" and plan.network.rank.written
+    assert plan.network.rank.key == "network_dim"
+    assert plan.network.rank.written
     assert (plan.steps.value, plan.epochs.value, plan.epochs.key) == (None, 10, "epoch")
-    assert plan.optimizer.name.key == "optimizer" and plan.optimizer.weight_decay.value == 0.01
+    assert plan.optimizer.name.key == "optimizer"
+    assert plan.optimizer.weight_decay.value == 0.01
     assert plan.train_text_encoder.value is False  # a text encoder rate of 0
-    assert plan.precision.vae.value == "fp32" and plan.precision.vae.key == "sdxl_no_half_vae"
+    assert plan.precision.vae.value == "fp32"
+    assert plan.precision.vae.key == "sdxl_no_half_vae"
     assert plan.cache_text.value is True
     assert plan.argument("lr_warmup_steps").value == pytest.approx(0.1)
     assert plan.argument("optimizer_args").value == ["weight_decay=0.01"]
@@ -113,7 +116,8 @@ def test_additional_parameters_win() -> None:
     assert plan.network.rank.value == 24  # not the 16 of the field
     assert (plan.network.kind.value, plan.network.conv_rank.value) == ("loha", 4)
     assert plan.argument("lr_warmup_steps").value == 0.05
-    assert plan.launch is not None and plan.launch.has("network_dim")
+    assert plan.launch is not None
+    assert plan.launch.has("network_dim")
 
 
 def test_additional_parameter_that_argparse_refuses(tmp_path: Path) -> None:
@@ -139,15 +143,16 @@ def test_steps_and_epochs(tmp_path: Path, fields: dict[str, Any], steps: int | N
 
 
 @pytest.mark.parametrize(
-    ("key", "argument", "default"),
-    [("max_grad_norm", "max_grad_norm", 1.0), ("network_alpha", "network_alpha", 1), ("network_dim", "network_dim", None),
-     ("caption_extension", "caption_extension", ".caption")],
-)  # fmt: skip
-def test_empty_and_zero_are_left_out(tmp_path: Path, key: str, argument: str, default: Any) -> None:
+    ("key", "default"),
+    [("max_grad_norm", 1.0), ("network_alpha", 1), ("network_dim", None), ("caption_extension", ".caption")],
+)
+def test_empty_and_zero_are_left_out(tmp_path: Path, key: str, default: Any) -> None:
     empty = "" if key == "caption_extension" else 0
-    setting = preset(tmp_path, **{key: empty}).argument(argument)
-    assert setting.value == default and not setting.written
-    assert setting.key == key and setting.place is not None
+    setting = preset(tmp_path, **{key: empty}).argument(key)
+    assert setting.value == default
+    assert not setting.written
+    assert setting.key == key
+    assert setting.place is not None
 
 
 @pytest.mark.parametrize(

@@ -122,18 +122,21 @@ def test_command_merges_flags_dataset_and_launcher(monkeypatch: pytest.MonkeyPat
     assert plan.train_text_encoder.value is False
     assert plan.optimizer.text_encoder_learning_rate.value is None
     assert (plan.precision.compute.value, plan.precision.vae.value) == ("bf16", "fp32")
-    assert plan.cache_latents.value and plan.cache_text.value
+    assert plan.cache_latents.value
+    assert plan.cache_text.value
     assert plan.validation.held_out.value == 0.1
     ring, reg = plan.datasets
     assert (ring.repeats.value, ring.resolution.value, ring.caption_extension.value) == (10, [1024], ".txt")
     assert ring.caption_extension.key == "general.caption_extension"
-    assert reg.regularisation.value is True and reg.repeats.value == 1
+    assert reg.regularisation.value is True
+    assert reg.repeats.value == 1
 
 
 def test_flat_file_drops_section_names() -> None:
     plan = plans(FIXTURES / "flux_style.toml")[0]
     assert plan.model.family == "flux1"
-    assert plan.learning_rate.value == 1e-4 and plan.learning_rate.key == "learning_rate"
+    assert plan.learning_rate.value == 1e-4
+    assert plan.learning_rate.key == "learning_rate"
     assert (plan.timesteps.sampling.value, plan.timesteps.guidance.value) == ("flux_shift", 1.0)
     assert plan.timesteps.shift.value is None  # flux_shift computes its own
     assert (plan.precision.base.value, plan.prompt_tokens.value) == ("fp8", 512)
@@ -147,7 +150,8 @@ def test_later_section_wins(tmp_path: Path) -> None:
 
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
-    (tmp_path / "base.toml").write_text("[n]\nnetwork_dim = 8\nnetwork_alpha = 4\nsharpness = 1\ntext_encoder_lr = 1e-5\n")
+    text = "[n]\nnetwork_dim = 8\nnetwork_alpha = 4\nsharpness = 1\ntext_encoder_lr = 1e-5\n"
+    (tmp_path / "base.toml").write_text(text)
     plan = command(tmp_path, f"--config_file {tmp_path}/base --network_dim 16")  # the suffix is added
     assert (plan.network.rank.value, plan.network.rank.key) == (16, "--network_dim")
     assert (plan.network.alpha.value, plan.network.alpha.key) == (4, "network_alpha")
@@ -160,7 +164,8 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 def test_unreadable_config_file_leaves_everything_open(tmp_path: Path) -> None:
     plan = command(tmp_path, "--config_file gone.toml --network_dim 16")
     assert plan.config.open
-    assert plan.network.alpha.value is None and plan.network.scale is None
+    assert plan.network.alpha.value is None
+    assert plan.network.scale is None
     assert plan.saving.never is False
     assert "output-folder-missing" not in found(tmp_path / "train.sh", "error")
 
@@ -170,7 +175,8 @@ def test_defaults(tmp_path: Path) -> None:
     assert (plan.network.rank.value, plan.network.alpha.value, plan.network.scale) == (4, 1, 0.25)
     assert (plan.learning_rate.value, plan.learning_rate.origin) == (2e-6, "default")
     assert (plan.steps.value, plan.batch_size.value) == (1600, 1)
-    assert plan.optimizer.name.value == "AdamW" and plan.optimizer.name.origin == "default"
+    assert plan.optimizer.name.value == "AdamW"
+    assert plan.optimizer.name.origin == "default"
     assert plan.precision.compute.value == "fp32"
     assert plan.saving.never is True
     assert plan.train_text_encoder.value is True
@@ -213,16 +219,19 @@ def test_lycoris(tmp_path: Path, args: str, kind: str, scale: float | None, conv
 
 def test_rates(tmp_path: Path) -> None:
     plan = config(tmp_path, "learning_rate = 1e-4\nunet_lr = 2e-4\ntext_encoder_lr = [5e-5, 1e-5]")
-    assert plan.learning_rate.value == 2e-4 and plan.learning_rate.key == "unet_lr"
+    assert plan.learning_rate.value == 2e-4
+    assert plan.learning_rate.key == "unet_lr"
     assert plan.optimizer.text_encoder_learning_rate.value == 5e-5
 
 
 def test_adafactor_has_no_rate_of_yours(tmp_path: Path) -> None:
     plan = config(tmp_path, 'learning_rate = 1e-4\noptimizer_type = "Adafactor"')
-    assert plan.learning_rate.value is None and plan.optimizer.scheduler.value == "adafactor"
+    assert plan.learning_rate.value is None
+    assert plan.optimizer.scheduler.value == "adafactor"
     off = 'optimizer_args = ["relative_step=False"]'
     plan = config(tmp_path, f'learning_rate = 1e-4\noptimizer_type = "adafactor"\n{off}')
-    assert plan.learning_rate.value == 1e-4 and plan.optimizer.scheduler.value == "constant"
+    assert plan.learning_rate.value == 1e-4
+    assert plan.optimizer.scheduler.value == "constant"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +262,8 @@ def test_sd_and_flow_settings_are_kept_apart(tmp_path: Path) -> None:
     assert sd.timesteps.shift.value is None
     flux = command(tmp_path, "--min_snr_gamma 5 --timestep_sampling shift", "flux_train_network.py")
     assert (flux.timesteps.prediction.value, flux.timesteps.shift.value) == ("flow", 3.0)
-    assert flux.timesteps.min_snr_gamma.value is None and flux.timesteps.guidance.value == 3.5
+    assert flux.timesteps.min_snr_gamma.value is None
+    assert flux.timesteps.guidance.value == 3.5
 
 
 @pytest.mark.parametrize(
@@ -293,7 +303,8 @@ def test_concept_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ring, sand, reg = plan.datasets
     assert (ring.folder.value, ring.repeats.value, ring.caption_source.value) == ("train/10_zwx ring", 10, "files")
     assert (sand.repeats.value, sand.caption_source.value) == (3, "folder")
-    assert reg.regularisation.value is True and reg.repeats.value == 23  # as many as the others: 2 x 10 + 1 x 3
+    assert reg.regularisation.value is True
+    assert reg.repeats.value == 23
     assert samples_per_epoch(plan) == 46
     assert exposures_per_image(plan) is not None
     assert found(Path("folders.toml"), "error", "warning") >= {"folders-without-repeats"}
@@ -333,18 +344,21 @@ def test_dataset_alone_does_not_guess_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "data.toml"
     path.write_text('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "a"\n')
     data = plans(path)[0].datasets[0]
-    assert data.caption_extension.value is None and data.resolution.value is None
+    assert data.caption_extension.value is None
+    assert data.resolution.value is None
     assert data.repeats.value == 1
 
 
 def test_previews(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("# comment\na zwx ring --w 1024 --h 768 --s 25 --d 7 --l 6.5\n")
-    plan = command(tmp_path, f"--sample_prompts {tmp_path}/prompts.txt --sample_every_n_epochs 1 --sample_every_n_steps 9")
+    every = "--sample_every_n_epochs 1 --sample_every_n_steps 9"
+    plan = command(tmp_path, f"--sample_prompts {tmp_path}/prompts.txt {every}")
     preview = plan.validation
     assert preview.prompts.value == ["a zwx ring"]
     assert (preview.size.value, preview.sampler_steps.value, preview.seed.value) == ([1024, 768], 25, 7)
     assert preview.guidance.value == 6.5
-    assert preview.every_epochs.value == 1 and preview.every_steps.value is None
+    assert preview.every_epochs.value == 1
+    assert preview.every_steps.value is None
 
 
 def test_windows_scripts() -> None:
