@@ -1,0 +1,54 @@
+"""The README is true: its tables are what the code says, its commands are what CI runs, its links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_are_made_from_the_rules(tables: ModuleType) -> None:
+    assert tables.with_summary(README) == README, "run `python docs/tables.py`"
+    assert tables.every_rule() == (ROOT / "docs" / "rules.md").read_text(encoding="utf-8"), "run `python docs/tables.py`"
+
+
+def test_every_topic_says_what_it_is_about(tables: ModuleType) -> None:
+    assert set(tables.topics()) <= set(tables.TOPICS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/rules.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for marker in ("install and lint", "install and test"):
+        assert f"<!-- {marker} -->" in README
+        assert f"<!-- {marker} -->" in script
+
+
+def test_every_command_is_known() -> None:
+    from lora_doctor.cli import COMMANDS
+
+    named = set(re.findall(r"^ +lora-doctor ([a-z-]+)|`lora-doctor ([a-z-]+)", README, flags=re.M))
+    assert {name for pair in named for name in pair if name} <= COMMANDS.keys()
