@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
@@ -15,7 +16,7 @@ from lora_doctor.finding import Fix
 from lora_doctor.lint import examine
 from lora_doctor.result import Options, Result
 from lora_doctor.settle import settle
-from lora_doctor.source.document import Document, SourceError, Span
+from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.edit import apply
 from lora_doctor.write import write_beside
 
@@ -38,7 +39,16 @@ class Fixed(NamedTuple):
     result: Result
     changes: tuple[Change, ...]
     applied: int
-    left_out: int  # fixes that would have changed more than they claim
+    left_out: int  # fixes that would have changed more than they claim, or did not mend what they were made for
+
+
+class Mark(NamedTuple):
+    """What a fix is known by from pass to pass."""
+
+    path: str  # real path of the file it changes
+    rule: str
+    key: str
+    description: str
 
 
 def fix_files(jobs: Sequence[Job], *, unsafe: bool, keep: Callable[[Result], Result] = lambda result: result) -> Fixed:
@@ -56,24 +66,30 @@ class _Fixing:
         self.texts: dict[str, bytes] = {}
         self.originals: dict[str, tuple[str, bytes]] = {}
         self.parts = [self._examine(job) for job in self.jobs]
-        self.refused: set[tuple[str, str, tuple[Span, ...]]] = set()
+        self.refused: set[Mark] = set()
         self.applied = 0
 
     def run(self) -> Fixed:
         """Pass after pass until one has nothing to do."""
         result = self._result()
         for _ in range(MAX_PASSES):
-            changed = self._fix(result)
-            if not changed:
+            before = dict(self.texts)
+            made = self._fix(result)
+            if not made:
                 break
-            self.parts = [
-                self._examine(job) if changed & _reached(part) else part for job, part in zip(self.jobs, self.parts)
-            ]
-            result = self._result()
+            self._look_again({mark.path for mark in made})
+            left = self._result()
+            futile = {mark for mark in made if self._offered(left)[mark] >= self._offered(result)[mark]}
+            if futile:  # what a fix does not mend it does not change either
+                self._take_back(futile, before)
+                made = [mark for mark in made if mark.path not in {mark.path for mark in futile}]
+                left = self._result()
+            self.applied += len(made)
+            result = left
         changes = tuple(
             Change(name, path, before, self.texts[path])
             for path, (name, before) in self.originals.items()
-            if self.texts[path] != before
+            if self.texts.get(path, before) != before
         )
         return Fixed(result, changes, self.applied, len(self.refused))
 
@@ -81,41 +97,62 @@ class _Fixing:
         path, options = job
         return examine(path, options._replace(texts={**options.texts, **self.texts}))
 
+    def _look_again(self, paths: set[str]) -> None:
+        self.parts = [
+            self._examine(job) if paths & _reached(part) else part for job, part in zip(self.jobs, self.parts)
+        ]
+
+    def _take_back(self, futile: set[Mark], before: dict[str, bytes]) -> None:
+        self.refused |= futile
+        for mark in futile:
+            if mark.path in before:
+                self.texts[mark.path] = before[mark.path]
+            else:
+                self.texts.pop(mark.path, None)
+        self._look_again({mark.path for mark in futile})
+
     def _result(self) -> Result:
         return self.keep(settle(reduce(add, self.parts, Result())))
 
-    def _fix(self, result: Result) -> set[str]:
-        """One pass; the real paths of the files it changed."""
-        chosen: dict[str, list[Fix]] = {}
+    def _offered(self, result: Result) -> Counter[Mark]:
+        return Counter(mark for mark, _ in self._fixes(result))
+
+    def _fixes(self, result: Result) -> list[tuple[Mark, Fix]]:
+        """The fixes that may be applied, each once."""
+        found: list[tuple[Mark, Fix]] = []
         for each in result.found:
             fix = each.finding.fix
-            if fix is None or not (fix.safe or self.unsafe):
-                continue
-            path = os.path.realpath(fix.document.name)
-            if fix not in chosen.setdefault(path, []):
-                chosen[path].append(fix)
-        return {path for path, fixes in chosen.items() if self._fix_file(path, fixes)}
+            if fix is not None and (fix.safe or self.unsafe):
+                mark = Mark(os.path.realpath(fix.document.name), each.rule.id, each.finding.key, fix.description)
+                if mark not in self.refused and (mark, fix) not in found:
+                    found.append((mark, fix))
+        return found
 
-    def _fix_file(self, path: str, fixes: list[Fix]) -> bool:
-        document = next(fix.document for fix in fixes)
+    def _fix(self, result: Result) -> list[Mark]:
+        """One pass; the marks of the fixes it made."""
+        by_file: dict[str, list[tuple[Mark, Fix]]] = {}
+        for mark, fix in self._fixes(result):
+            by_file.setdefault(mark.path, []).append((mark, fix))
+        return [mark for path, fixes in by_file.items() for mark in self._fix_file(path, fixes)]
+
+    def _fix_file(self, path: str, fixes: list[tuple[Mark, Fix]]) -> list[Mark]:
+        document = fixes[0][1].document
         taken: list[Fix] = []
-        for fix in fixes:
-            mark = (path, fix.description, tuple(edit.span for edit in fix.edits))
-            if fix.document.text != document.text or mark in self.refused:
-                continue
-            if any(_conflict(fix, other) for other in taken):
+        made: list[Mark] = []
+        for mark, fix in fixes:
+            if fix.document.text != document.text or any(_conflict(fix, other) for other in taken):
                 continue  # its turn comes in the next pass
             if _text(document, [fix]) is None:
                 self.refused.add(mark)
             elif _text(document, [*taken, fix]) is not None:
                 taken.append(fix)
+                made.append(mark)
         after = _text(document, taken) if taken else None
         if after is None or after == document.text:
-            return False
+            return []
         self.originals.setdefault(path, (document.name, document.text))
         self.texts[path] = after
-        self.applied += len(taken)
-        return True
+        return made
 
 
 def _reached(part: Result) -> set[str]:

@@ -191,7 +191,7 @@ def _fix(request: Request, jobs: Sequence[Job], problems: list[Problem], known: 
     done = fix_files(jobs, unsafe=request.unsafe_fixes, keep=partial(_without_known, known))
     if done.left_out:
         what = "fix was" if done.left_out == 1 else "fixes were"
-        tell(f"{done.left_out} {what} left out: more than the named key would change")
+        tell(f"{done.left_out} {what} left out: more than the named key would change, or the finding would stay")
     problems += _problems(jobs, done.result)
     if request.diff:
         put(without_secrets(diff(done.changes), done.result.found), request.output)

@@ -131,9 +131,9 @@ def test_standard_input_is_fixed_on_standard_output(
 
 
 def found(document: Document, *edits: tuple[int, int, str], safe: bool = True) -> Found:
-    fix = Fix("mend", document, tuple(Edit(Span(a, b), text) for a, b, text in edits), safe)
+    mending = Fix(f"mend with {edits[0][2]}", document, tuple(Edit(Span(a, b), text) for a, b, text in edits), safe)
     place = Place(document, Span(edits[0][0], edits[0][1]))
-    return Found(all_rules()[0], Finding(place, "it is broken", fix=fix), "diffusion-pipe")
+    return Found(all_rules()[0], Finding(place, "it is broken", fix=mending), "diffusion-pipe")
 
 
 def passes(monkeypatch: pytest.MonkeyPatch, path: Path, *rounds: list[tuple[int, int, str]]) -> fixing.Fixed:
@@ -174,6 +174,14 @@ def test_fixes_that_undo_each_other_come_to_an_end(tmp_path: Path, monkeypatch: 
     path.write_text("a = 1\n")
     rounds = [[(4, 5, str(2 - i % 2))] for i in range(40)]
     assert passes(monkeypatch, path, *rounds).applied == fixing.MAX_PASSES
+
+
+def test_a_fix_that_mends_nothing_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("a = 1\nb = 2\n")
+    again = [(5, 5, " # again")]
+    done = passes(monkeypatch, path, again, again, again, again)
+    assert (done.changes, done.applied, done.left_out) == ((), 0, 1)
 
 
 def test_a_fix_that_changes_more_than_it_claims_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
