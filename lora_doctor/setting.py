@@ -91,12 +91,13 @@ def _shown(value: Any) -> str:
 class Refusal(NamedTuple):
     """A word of a command line that argparse stops at.
 
-    `setting` holds the word, its place and its removal; its key is the option it stands behind. `why` is `extra`
-    (nothing takes it), `takes no value`, `needs a value`, `ambiguous` or `no number`.
+    `setting` holds the word and its place; its key is the option it stands behind. `why` is `extra` (nothing takes
+    it), `escaped blank`, `takes no value`, `needs a value`, `ambiguous` or `no number`.
     """
 
     setting: Setting[str]
     why: str
+    fix: Fix | None = None
 
 
 class Key(NamedTuple):

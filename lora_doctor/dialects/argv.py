@@ -12,8 +12,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from lora_doctor.dialects.argv_refused import Refused, refusals
 from lora_doctor.finding import Place
-from lora_doctor.setting import Config, Key, KeyTable, Refusal, Setting
+from lora_doctor.setting import Config, Key, KeyTable, Setting
 from lora_doctor.source.document import Command, Document, Span, Word
 from lora_doctor.source.edit import Edit, spell
 
@@ -36,7 +37,7 @@ class Line(NamedTuple):
     """A command's words in groups. `refused`: a word, the option it stands behind, and why argparse stops at it."""
 
     flags: tuple[Flag, ...]
-    refused: tuple[tuple[Word, str, str], ...]
+    refused: tuple[Refused, ...]
     open: bool  # more options may follow that can't be read here
 
 
@@ -48,7 +49,7 @@ def flags(words: tuple[Word, ...]) -> list[Flag]:
 def read_line(words: tuple[Word, ...], table: KeyTable | None) -> Line:
     """Group words into options as argparse does; without a table every option takes all that follows it."""
     found: list[Flag] = []
-    refused: list[tuple[Word, str, str]] = []
+    refused: list[Refused] = []
     room, ended, is_open, taker = 0, False, False, False
     for word in words:
         kind = "value" if ended else _kind(word, table)
@@ -103,7 +104,7 @@ def _room(name: str, table: KeyTable | None) -> int:
     return 0 if key.type == "bool" else 1
 
 
-def _objections(flag: Flag, table: KeyTable | None) -> list[tuple[Word, str, str]]:
+def _objections(flag: Flag, table: KeyTable | None) -> list[Refused]:
     """Where argparse stops at an option it knows; nothing where that can't be told."""
     key = table.find(flag.name) if table else None
     if key is None or not all(value.known for value in flag.values):
@@ -134,21 +135,19 @@ def full_name(name: str, table: KeyTable) -> str:
 def command_config(document: Document, command: Command, words: tuple[Word, ...], table: KeyTable) -> Config:
     """Settings of one command: `words` are those behind the script's name."""
     config = Config(document, table, "--")
-    config.anchor = Place(document, command.span if not words else words[0].span)
     line = read_line(words, table)
     config.open = line.open
     all_words = (*command.words[: len(command.words) - len(words)], *words)
+    before_them = all_words[: len(all_words) - len(words)]  # options may stand in an array that commands share
+    config.anchor = Place(document, next((word.span for word in reversed(before_them)), command.span))
     config.insert = _inserter(document, all_words)
     before = {word.span: previous for previous, word in pairwise(all_words)}
     for flag in line.flags:
         if flag.name in config.settings:
             config.repeated.append(config.settings[flag.name])  # argparse: the last one wins
         config.settings[flag.name] = _setting(document, flag, before, table.find(flag.name))
-    for word, name, why in line.refused:
-        place = Place(document, word.span, ("flag", name))
-        erase = _eraser(document, before, (word,))
-        setting: Setting[str] = Setting(word.text, "written", f"--{name}" if name else "", place, erase=erase)
-        config.refused.append(Refusal(setting, why))
+    values = {flag.name: flag.values[-1] for flag in line.flags if flag.values}
+    config.refused = refusals(document, line.refused, table, values, lambda words: _eraser(document, before, words)())
     return config
 
 
@@ -246,7 +245,7 @@ def _spell(document: Document, value: Any) -> str | None:
 def _inserter(document: Document, words: tuple[Word, ...]) -> Callable[[str, Any], Edit | None]:
     def insert(key: str, value: Any) -> Edit | None:
         spelled = "" if value is True else _spell(document, value)
-        if spelled is None or not words:
+        if spelled is None or not words or any(word.text == "--" for word in words):  # behind `--` no option is read
             return None
         end = words[-1].span.end
         return Edit(Span(end, end), f"{_gap(document, words)}--{key}" + (f" {spelled}" if spelled else ""))

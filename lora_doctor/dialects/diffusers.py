@@ -94,7 +94,8 @@ def _plan(document: Document, launch: Launch, reader: Reader) -> Plan:
     start = launcher(document, launch, reader)
     compute = _compute(config, start)
     declared = ModelIdentity(role="pipeline", family=script.family) if script.family else UNKNOWN
-    stops_by_steps = get("max_train_steps").written
+    datasets = _datasets(config, script, reader)
+    stops_by_steps = config.has("max_train_steps")
     return Plan(
         TRAINER,
         "training",
@@ -117,11 +118,18 @@ def _plan(document: Document, launch: Launch, reader: Reader) -> Plan:
         seed=get("seed"),
         trigger=_trigger(config),
         train_text_encoder=get("train_text_encoder", False),
-        cache_latents=get("cache_latents", False),
+        cache_latents=_cache_latents(config, script, datasets),
         cache_text=_of_script(config, "caption_column", script.latents in ("index", "fixed") or None),
         prompt_tokens=get("max_sequence_length", 77),
-        datasets=_datasets(config, script, reader),
+        datasets=datasets,
     )
+
+
+def _cache_latents(config: Config, script: Script, datasets: tuple[Dataset, ...]) -> Setting[bool]:
+    """Not to be recommended where the cache would pair images with other captions: then it is left unknown."""
+    given = config.get("cache_latents")
+    shuffled = script.latents == "step" and any(data.caption_source.value == "column" for data in datasets)
+    return given._replace(value=None, origin="unknown") if shuffled and given.value is False else given
 
 
 def _of_script(config: Config, key: str, value: Any) -> Setting[Any]:
@@ -132,7 +140,7 @@ def _of_script(config: Config, key: str, value: Any) -> Setting[Any]:
 def _compute(config: Config, start: Launcher) -> Setting[str]:
     """The script's option wins; without it `Accelerator(mixed_precision=None)` takes the launcher's."""
     own = config.get("mixed_precision")
-    if own.written or config.open:
+    if config.has("mixed_precision") or config.open:
         return own.map(_precision_name)
     given = start.precision.map(_precision_name)
     return own._replace(value=given.value, origin=given.origin)
@@ -171,7 +179,7 @@ def _targets(config: Config, script: Script) -> Setting[list[str]]:
     if any(config.get(key).value for key in ("use_blora", "lora_unet_blocks", "lora_blocks")):
         return Setting()
     given = config.get("lora_layers")
-    if given.written:
+    if config.has("lora_layers"):
         return given.map(lambda text: [layer.strip() for layer in str(text).split(",")])
     return _of_script(config, "lora_layers", None if config.open else list(script.targets))
 
@@ -182,7 +190,7 @@ def _adapter_dtype(config: Config, compute: Setting[str]) -> Setting[str]:
     A base quantised with bitsandbytes has no float format to follow: the adapter stays in fp32.
     """
     own = config.get("mixed_precision")
-    if config.get("bnb_quantization_config_path").written or (own.written and compute.value == "fp16"):
+    if config.has("bnb_quantization_config_path") or (own.written and compute.value == "fp16"):
         return compute._replace(value="fp32", origin="default")
     return compute._replace(origin="default" if compute.value else "unknown")
 
@@ -206,8 +214,8 @@ def _optimizer_name(config: Config) -> Setting[str]:
     given = config.get("optimizer")
     prodigy = str(given.value).lower() == "prodigy"
     name = "prodigy" if prodigy else "AdamW8bit" if config.get("use_8bit_adam").value else "AdamW"
-    if config.open and not given.written:
-        return given
+    if (config.open or config.has("optimizer")) and not given.written:
+        return given  # not to be read here
     return given._replace(value=name, origin="written" if given.written else "default")
 
 
@@ -235,13 +243,14 @@ def _warmup(config: Config, script: Script) -> Setting[float]:
 
 
 def _precision(config: Config, script: Script, compute: Setting[str], reader: Reader) -> Precision:
-    quantised, upcast = config.get("bnb_quantization_config_path"), config.get("upcast_before_saving").value
-    vae = script.vae
+    quantised = config.has("bnb_quantization_config_path")
+    base = config.get("bnb_quantization_config_path").map(lambda path: _quantised(path, config, reader))
+    vae, upcast = script.vae, config.get("upcast_before_saving").value
     if config.table.name == "train_text_to_image_lora_sdxl.py" and not config.has("pretrained_vae_model_name_or_path"):
         vae = "fp32"  # only a VAE given by the user runs in the run's precision
     return Precision(
         compute=compute,
-        base=quantised.map(lambda path: _quantised(path, config, reader)) if quantised.written else compute,
+        base=base if quantised else compute,
         text_encoder=_of_script(config, "mixed_precision", script.text_encoder) if script.text_encoder else compute,
         vae=_of_script(config, "mixed_precision", vae) if vae else config.get("vae_precision", compute.value),
         save=_of_script(config, "upcast_before_saving", "fp32") if upcast else compute,
@@ -305,7 +314,7 @@ def _datasets(config: Config, script: Script, reader: Reader) -> tuple[Dataset, 
     """The one set of images: a folder, or a dataset of the hub, which may be a local folder too."""
     hub = config.get("dataset_name")
     own = config.get("train_data_dir" if script.data in ("captions", "edits") else "instance_data_dir")
-    folder = own if own.written or not hub.written else hub
+    folder = hub if config.has("dataset_name") and not own.written else own
     plain = folder is own and script.data in ("dreambooth", "pairs")
     local = folder is own or (isinstance(hub.value, str) and reader.find(hub.value, config.document) is not None)
     column = config.get("edit_prompt_column" if script.data == "edits" else "caption_column")

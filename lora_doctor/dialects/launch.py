@@ -47,11 +47,12 @@ def _launch(command: Command, known: Callable[[str], bool]) -> Launch | None:
     for i, word in enumerate(command.words):
         started = started or bool(_LAUNCHERS.match(word.text))
         name = re.split(r"[/\\]", word.text)[-1]
-        if i and command.words[i - 1].text in ("-m", "--module"):
-            name = f"{name.rpartition('.')[2]}.py"
-        if name.endswith(".py"):
-            runs = (started or i == 0) and known(name)
-            return Launch(command, name, word, command.words[:i], command.words[i + 1 :]) if runs else None
+        module = i > 0 and command.words[i - 1].text in ("-m", "--module")
+        name = f"{name.rpartition('.')[2]}.py" if module else name
+        if name.endswith(".py") and (started or i == 0) and known(name):
+            return Launch(command, name, word, command.words[:i], command.words[i + 1 :])
+        if name.endswith(".py") and not module:  # another script, which ours may only be an argument of
+            return None
     return None
 
 

@@ -1,8 +1,7 @@
 from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
-from lora_doctor.rule import Finding, Place, rule
-from lora_doctor.source.document import Span
+from lora_doctor.rule import Finding, rule
 
 
 @rule(level="warning", evidence="reproduced")
@@ -30,11 +29,9 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     document = plan.config.document
     windows = document.name.lower().endswith((".ps1", ".bat", ".cmd"))
-    first = document.text.find(b"\\\r\n")
-    if document.syntax != "shell" or windows or first < 0:
-        return
-    yield Finding(
-        Place(document, Span(first, first + 1)),
-        "Windows line ends: on Linux the command ends on this line, and every further line is a command of its own",
-        "save the file with Unix line ends",
-    )
+    if document.syntax == "shell" and not windows and b"\\\r\n" in document.text:
+        yield Finding(
+            plan.config.anchor,
+            "Windows line ends: on Linux this command ends with its line, and each further line is a command",
+            "save the file with Unix line ends",
+        )

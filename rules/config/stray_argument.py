@@ -2,10 +2,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from lora_doctor.plan import Plan
-from lora_doctor.rule import Finding, Fix, rule
+from lora_doctor.rule import Finding, rule
 from lora_doctor.setting import Config, Refusal
-from lora_doctor.source.document import Span
-from lora_doctor.source.edit import Edit
 
 TRUE = ("true", "1", "yes", "on")
 
@@ -42,14 +40,13 @@ def check(plan: Plan) -> Iterator[Finding]:
     for config in plan.configs:
         if config.lenient or config.document.syntax != "shell":
             continue
-        for (key, why), group in groupby(config.refused, key=lambda refusal: (refusal.setting.key, refusal.why)):
-            refusals = [r for r in group if not (r.setting.value or "").startswith((" ", "\t"))]
-            if refusals:
-                yield _finding(config, key, why, refusals)
+        refused = [refusal for refusal in config.refused if refusal.why != "escaped blank"]
+        for (key, why), group in groupby(refused, key=lambda refusal: (refusal.setting.key, refusal.why)):
+            yield _finding(config, key, why, list(group))
 
 
 def _finding(config: Config, key: str, why: str, refusals: list[Refusal]) -> Finding:
-    first = refusals[0].setting
+    first, fix = refusals[0].setting, refusals[0].fix
     words = " ".join(refusal.setting.value or "" for refusal in refusals)
     known = config.table.find(key.removeprefix("--")) if key else None
     if why == "needs a value":
@@ -64,35 +61,10 @@ def _finding(config: Config, key: str, why: str, refusals: list[Refusal]) -> Fin
         return first.finding(
             f"`{key}` takes no value: the script stops at start because of `{value}`",
             f"write `{key}` alone" if on else f"remove `{key}` to leave it off",
-            _bare_switch(config, refusals[0]) if on else None,
+            fix if on else None,
         )
     return first.finding(
         f"`{words}` belongs to no option: the script stops at start",
         f"quote the value of `{key}`" if key and known is not None else "remove it",
-        _quoted(config, key, refusals),
+        fix,
     )
-
-
-def _bare_switch(config: Config, refusal: Refusal) -> Fix | None:
-    place = refusal.setting.place
-    if refusal.why != "takes no value":
-        return refusal.setting.remove()
-    name = f"{refusal.setting.key}=".encode()
-    if place is None or not config.document.text[place.span.start : place.span.end].startswith(name):
-        return None
-    edit = Edit(Span(place.span.start + len(name) - 1, place.span.end), "")
-    return Fix(f"write `{refusal.setting.key}` alone", config.document, (edit,), True)
-
-
-def _quoted(config: Config, key: str, refusals: list[Refusal]) -> Fix | None:
-    """Quotes around a value and the words that fell off it, where they stand side by side in the file."""
-    value = config.settings.get(key.removeprefix("--"))
-    last = refusals[-1].setting.place
-    if value is None or value.place is None or last is None or not isinstance(value.value, str):
-        return None
-    start, end = value.place.span.start, last.span.end
-    written = config.document.text[start:end].decode("utf-8", "replace")
-    expected = " ".join([value.value, *(refusal.setting.value or "" for refusal in refusals)])
-    if written.split() != expected.split() or any(mark in written for mark in "\"'$`\\\n"):
-        return None
-    return Fix(f"quote the value of `{key}`", config.document, (Edit(Span(start, end), f'"{written}"'),), True)

@@ -46,7 +46,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     dataset, column = plan.get("dataset_name"), plan.get("caption_column")
     if dataset.written and dataset.value and "caption_column" in plan.config.table.keys and not plan.config.open:
-        if column.value is None and not column.written:
+        if column.value is None and not plan.config.has("caption_column"):
             yield dataset.finding(
                 f"`{dataset.value}` without `--caption_column`: if it has captions they are ignored and every image "
                 "gets the instance prompt",

@@ -12,7 +12,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     the script's own `--mixed_precision`. With fp16 from `accelerate launch` alone the adapter stays in fp16 and
     the first update stops with "Attempting to unscale FP16 gradients".
     Instead: give `--mixed_precision fp16` to the script too, behind its name.
-    Sources: huggingface/diffusers@58eb52c0 examples/dreambooth/train_dreambooth_lora_sdxl.py lines 1166 and 1348,
+    Sources: huggingface/diffusers#6363, https://github.com/huggingface/diffusers/issues/6363, and #10910;
+    huggingface/diffusers@58eb52c0 examples/dreambooth/train_dreambooth_lora_sdxl.py lines 1166 and 1348,
     train_dreambooth_lora_sana.py lines 1005 and 1132
 
     ```shell diffusers flagged
@@ -42,7 +43,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     own = plan.get("mixed_precision")
-    if plan.precision.compute.value == "fp16" and not own.written and plan.network.kind.value != "full":
+    given = plan.config.has("mixed_precision") or plan.config.open
+    if plan.precision.compute.value == "fp16" and not given and plan.network.kind.value != "full":
         yield own.finding(
             "fp16 comes from the launcher only: the adapter stays in fp16 and the first update stops with `Attempting "
             "to unscale FP16 gradients`",

@@ -52,7 +52,7 @@ def check(plan: Plan) -> Iterator[Finding]:
             "`--dataset_name` and `--instance_data_dir` exclude each other: the script stops at start",
             "keep one of them",
         )
-    elif not hub.written and not folder.written:
+    elif not plan.config.has("dataset_name") and not plan.config.has(local):
         yield folder.finding(
             f"neither `--dataset_name` nor `--{local}` is given: the script stops at start", f"set `--{local}`"
         )

@@ -58,5 +58,5 @@ def check(plan: Plan) -> Iterator[Finding]:
         )
     for key in ("cond_image_column", "caption_column"):
         setting = plan.get(key)
-        if not setting.written:
+        if not plan.config.has(key):
             yield setting.finding(f"`--{key}` is missing: the img2img script stops at start", f"set `--{key}`")

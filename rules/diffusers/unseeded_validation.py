@@ -47,7 +47,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     seed, prompt = plan.get("seed"), plan.validation.prompts
-    if prompt.written and not seed.written and not plan.config.open:
+    if prompt.written and not plan.config.has("seed") and not plan.config.open:
         yield seed.finding(
             "no seed: validation images start from another noise each time and can't be compared",
             "set `--seed`",
