@@ -141,7 +141,7 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
         return tuple(_command(document, call, reader) for call in calls(document))
     if kind != "training":
         return ()
-    script = _script(document)
+    script = _script(flat_config(document, ""))
     return (training(flat_config(document, script), script, reader),)
 
 
@@ -151,7 +151,7 @@ def _command(document: Document, call: Call, reader: Reader) -> Plan:
     devices = launch.get("num_processes").map(lambda text: int(text) if str(text).isdigit() else None)
     kind = kind_of(call.script)
     if kind == "training":
-        plan = training(found.config, call.script, reader, devices)
+        plan = training(found.config, call.script or _script(found.config), reader, devices)
     else:
         data = _dataset_document(found.config, reader)
         files = (data,) if data else ()
@@ -160,9 +160,8 @@ def _command(document: Document, call: Call, reader: Reader) -> Plan:
     return plan._replace(script=call.script, dataset_configs=named, launch=launch)
 
 
-def _script(document: Document) -> str:
-    """Which script a config file is for, as far as it says so: by its module, its keys, its checkpoint's name."""
-    config = flat_config(document, "")
+def _script(config: Config) -> str:
+    """Which script the settings are for, as far as they say so: by the module, the keys, the checkpoint's name."""
     named = _MODULES.get(str(config.get("network_module").value))
     told = next((script for key, script in _TELLING.items() if config.get(key).value), None)
     family = identify_name(str(config.get("pretrained_model_name_or_path").value or "")).family

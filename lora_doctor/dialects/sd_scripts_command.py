@@ -42,6 +42,7 @@ KINDS = {
 }
 FLOW = frozenset({"flux1", "sd3", "lumina", "hunyuan", "anima"})  # scripts without a DDPM schedule
 _NAME = re.compile(r"^(?:.*[/\\])?((?:(?:sdxl|flux|sd3|lumina|hunyuan_image|anima)_)?(?:train\w*|fine_tune)\.py)$")
+_LAUNCHED = re.compile(r"\baccelerate(\.commands\.launch| launch)\b")
 # Flags whose truth only is looked at: a number does as well as a boolean in a file
 _CHECKED = frozenset({"color_aug", "flip_aug", "random_crop", "shuffle_caption", "enable_wildcard", "cache_info",
                       "bucket_no_upscale", "enable_bucket", "train_inpainting", "debug_dataset"})  # fmt: skip
@@ -51,7 +52,10 @@ _OF_THE_GUI = ("epoch", "noise_offset_type", "stop_text_encoder_training", "mem_
 
 
 class Call(NamedTuple):
-    """One run of a script: `launch` are the words before its name, `words` those behind."""
+    """One run of a script: `launch` are the words before its name, `words` those behind.
+
+    `script` is empty where a variable holds the name.
+    """
 
     command: Command
     script: str
@@ -77,11 +81,22 @@ def calls(document: Document) -> list[Call]:
 
 
 def _call(command: Command) -> Call | None:
+    held: Call | None = None
     for i, word in enumerate(command.words):
         match = _NAME.match(word.text)
+        before, behind = command.words[:i], command.words[i + 1 :]
         if match and match[1] in key_tables("sd_scripts") and "musubi" not in word.text:
-            return Call(command, match[1], command.words[:i], command.words[i + 1 :])
-    return None
+            return Call(command, match[1], before, behind)
+        if not word.known and _LAUNCHED.search(" ".join(each.text for each in before)) and _ours(behind):
+            held = Call(command, "", before, behind)  # `$trainer_file`, the last variable before its options
+    return held
+
+
+def _ours(words: tuple[Word, ...]) -> bool:
+    """Whether flags name a network module and a checkpoint in sd-scripts' words."""
+    found = {flag.name: flag.values[0].text if flag.values else "" for flag in flags(words)}
+    module = found.get("network_module", "")
+    return module.startswith(("networks.", "lycoris.")) and "pretrained_model_name_or_path" in found
 
 
 @cache

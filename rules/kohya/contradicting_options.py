@@ -72,10 +72,13 @@ def check(plan: Plan) -> Iterator[Finding]:
     for one, needed in REQUIRE:
         first, second = plan.argument(one), plan.argument(needed)
         if first.written and first.value and not second.value and second.origin != "written":
-            yield first.finding(f"`{first.key}` needs `{second.key}`: {STOPS}", f"set `{second.key}`, or drop this")
+            finding = first.finding(f"`{first.key}` needs `{second.key}`: {STOPS}", f"set `{second.key}`, or drop this")
+            yield finding if plan.script else finding._replace(level="warning")
     fused, name = plan.argument("fused_backward_pass"), plan.optimizer.name.value
     if fused.value and fused.written and name and str(name).lower() != "adafactor":
         yield fused.finding(f"`{fused.key}` works with Adafactor only: {STOPS}", "use Adafactor, or drop this")
     tracker, folder = plan.argument("log_with"), plan.argument("logging_dir")
     if tracker.value in ("tensorboard", "all") and tracker.written and not folder.value and folder.origin != "written":
-        yield tracker.finding(f"`{tracker.key}` {tracker.value} needs `{folder.key}`: {STOPS}", f"set `{folder.key}`")
+        message = f"`{tracker.key}` {tracker.value} needs `{folder.key}`: {STOPS}"
+        finding = tracker.finding(message, f"set `{folder.key}`")
+        yield finding if plan.script else finding._replace(level="warning")

@@ -40,9 +40,11 @@ def check(plan: Plan) -> Iterator[Finding]:
     for key, wanted in NEEDED.items():
         flag = plan.argument(key)
         if flag.written and flag.value and mode.value not in wanted:
-            yield flag.finding(
+            sure = bool(plan.script) or mode.written
+            finding = flag.finding(
                 f"`{flag.key}` with `mixed_precision` {mode.value}: an assertion stops the run after the model is "
-                "loaded and everything is cached",
+                f"loaded and everything is cached{'' if sure else ', unless the command line has another'}",
                 f"set `mixed_precision` to {wanted[0]}",
                 mode.write(wanted[0], safe=False),
             )
+            yield finding if sure else finding._replace(level="warning")

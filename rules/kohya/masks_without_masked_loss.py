@@ -53,9 +53,10 @@ def check(plan: Plan) -> Iterator[Finding]:
     for config in plan.dataset_configs:
         for key, setting in config.written():
             if config.table.name == "dataset" and key.endswith(".conditioning_data_dir"):
-                yield setting.finding(
+                finding = setting.finding(
                     "without `masked_loss` the schema does not know `conditioning_data_dir`: the dataset config is "
-                    "refused",
+                    f"refused{'' if plan.script else ', unless the command line has it'}",
                     "set `masked_loss`",
                     on.write(True, safe=False),
                 )
+                yield finding if plan.script else finding._replace(level="warning")

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
+ELSEWHERE = ", unless the command line has them"
+
 
 @rule(level="error", evidence="reproduced")
 def check(plan: Plan) -> Iterator[Finding]:
@@ -39,8 +41,10 @@ def check(plan: Plan) -> Iterator[Finding]:
         setting = plan.get(key)
         on = setting.value is True or (isinstance(setting.value, int) and setting.value > 0)
         if setting.written and on:
-            yield setting.finding(
-                "no `sample_prompts`: the run stops with a TypeError at its first preview",
+            finding = setting.finding(
+                "no `sample_prompts`: the run stops with a TypeError at its first "
+                f"preview{'' if plan.script else ELSEWHERE}",
                 "set `sample_prompts` to a file with a prompt a line",
             )
+            yield finding if plan.script else finding._replace(level="warning")
             return

@@ -42,7 +42,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     folder = plan.argument("logging_dir")
     if not folder.value and not plan.argument("log_with").value and folder.origin != "written":
         yield split.finding(
-            "no `logging_dir` and no `log_with`: the validation loss is computed and recorded nowhere",
+            "no `logging_dir` and no `log_with`: the validation loss is computed and recorded nowhere"
+            f"{'' if plan.script else ', unless the command line has one'}",
             "set `logging_dir`",
             folder.write("logs", safe=False),
         )

@@ -38,9 +38,11 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     alone = plan.argument("network_train_unet_only")
     if plan.training and plan.cache_text.value and plan.cache_text.written and not alone.value and not plan.config.open:
-        gui = plan.handed is not None
-        yield plan.cache_text.finding(
-            "the text encoders are trained too, which cached outputs do not allow: an assertion stops the run at start",
+        gui, sure = plan.handed is not None, bool(plan.script) or alone.written
+        finding = plan.cache_text.finding(
+            "the text encoders are trained too, which cached outputs do not allow: an assertion stops the run at start"
+            f"{'' if sure else ', unless the command line has `--network_train_unet_only`'}",
             "set `text_encoder_lr` to 0" if gui else "set `network_train_unet_only`, or do not cache",
             None if gui else alone.write(True, safe=False),
         )
+        yield finding if sure else finding._replace(level="warning")

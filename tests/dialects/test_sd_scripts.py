@@ -292,6 +292,26 @@ def test_gui_toml_is_read_as_a_config_file() -> None:
     assert plan.steps.value == 2000  # `epoch` is the GUI's, not the script's
 
 
+def test_script_named_by_a_variable(tmp_path: Path) -> None:
+    path = tmp_path / "train.sh"
+    path.write_text(
+        'script="train_network.py"\nif [[ $1 == sdxl ]]; then script="sdxl_train_network.py"; fi\n'
+        "accelerate launch $launch_args --num_processes=1 $script --network_module=networks.lora --network_dim=8 \\\n"
+        "  --pretrained_model_name_or_path=models/sd_xl_base_1.0.safetensors --output_dir=out ${more[@]}\n"
+    )
+    plan = plans(path)[0]
+    assert (plan.script, plan.model.family, plan.network.rank.value) == ("", "sdxl", 8)
+    assert plan.config.open
+    assert found(path, "error", "warning") == set()
+
+
+def test_what_a_file_alone_leaves_out_may_be_a_flag(tmp_path: Path) -> None:
+    config(tmp_path, "sample_every_n_epochs = 1\nfull_bf16 = true\n")
+    assert {"previews-without-prompts", "half-precision-mismatch"} <= found(tmp_path / "config.toml", "warning")
+    command(tmp_path, "--sample_every_n_epochs 1 --full_bf16")
+    assert {"previews-without-prompts", "half-precision-mismatch"} <= found(tmp_path / "train.sh", "error")
+
+
 def test_concept_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("train/10_zwx ring/a.png", "train/10_zwx ring/b.jpg", "train/3_sand/c.webp", "train/notes/d.png",
                  "reg/1_ring/e.png", "train/10_zwx ring/a.txt", "train/10_zwx ring/b.txt"):  # fmt: skip
