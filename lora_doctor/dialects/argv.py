@@ -143,9 +143,11 @@ def command_config(document: Document, command: Command, words: tuple[Word, ...]
     config.insert = _inserter(document, all_words)
     before = {word.span: previous for previous, word in pairwise(all_words)}
     for flag in line.flags:
-        if flag.name in config.settings:
-            config.repeated.append(config.settings[flag.name])  # argparse: the last one wins
-        config.settings[flag.name] = _setting(document, flag, before, table.find(flag.name))
+        setting = _setting(document, flag, before, table.find(flag.name))
+        if flag.name in config.settings:  # argparse: the last one wins; without it the one before would
+            config.repeated.append(config.settings[flag.name])
+            setting = setting._replace(erase=None)
+        config.settings[flag.name] = setting
     values = {flag.name: flag.values[-1] for flag in line.flags if flag.values}
     config.refused = refusals(document, line.refused, table, values, lambda words: _eraser(document, before, words)())
     return config

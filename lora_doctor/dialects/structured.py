@@ -8,7 +8,7 @@ from typing import Any
 from lora_doctor.finding import Place
 from lora_doctor.setting import Config, KeyTable, Setting
 from lora_doctor.source.document import Document, Entry, KeyPath, Span
-from lora_doctor.source.edit import Edit, delete_pair, insert_pair, replace_value
+from lora_doctor.source.edit import Edit, delete_pair, insert_pair, rename_key, replace_value
 
 
 def structured_config(
@@ -31,6 +31,8 @@ def structured_config(
     for path, entry in document.entries.items():
         if len(path) <= len(root) or path[: len(root)] != root:
             continue
+        if isinstance(path[-1], int) and not isinstance(entry.value, dict):
+            continue  # the items of a list are its value
         key = ".".join(_named(part, rename) for part in path[len(root) :])
         if key not in config.settings:
             config.settings[key] = _setting(document, path, entry, key, convert)
@@ -54,6 +56,7 @@ def _setting(
         Place(document, span, path),
         lambda new: replace_value(document, path, new),
         lambda: delete_pair(document, path),
+        lambda name: rename_key(document, path, name),
     )
 
 
