@@ -49,7 +49,12 @@ def run_rule(rule: Rule, fact: Any, trainer: str, name: str, problems: list[Prob
 
 
 def unexpected(name: str, what: str, error: Exception) -> Problem:
-    """The problem that stands for a fault of lora-doctor's own; LORA_DOCTOR_DEBUG shows its traceback."""
+    """The problem that stands for a fault of lora-doctor's own; LORA_DOCTOR_DEBUG shows its traceback.
+
+    A number beyond all floats is the file's fault: nobody trains with it.
+    """
+    if isinstance(error, OverflowError):
+        return Problem(name, "holds a number too large to work with")
     if os.environ.get("LORA_DOCTOR_DEBUG"):
         import traceback
 

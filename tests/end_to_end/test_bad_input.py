@@ -80,6 +80,16 @@ def test_100_megabytes(tmp_path: Path) -> None:
     assert ran.stderr == "big.yaml: has 100 MB; no training config is larger than 8 MB\n"
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "1e999", "inf", "-inf", "nan"])
+def test_numbers_nobody_means(number: str, tmp_path: Path) -> None:
+    for key in ("rank", "alpha"):
+        text = GOOD + f'[adapter]\ntype = "lora"\n{key} = {number}\n[optimizer]\nlr = {number}\n'.encode()
+        (tmp_path / f"{key}.toml").write_bytes(text)
+    ran = call("lint", "--format=concise", "rank.toml", "alpha.toml", cwd=tmp_path)
+    assert ran.stdout.count("error[never-saves]") == 2
+    assert "please report it" not in ran.stderr
+
+
 def test_many_comments_are_no_reason_to_wait(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("".join(f"key_{i}: 1 # x\n" for i in range(15_000)))
     ran = call("lint", "a.yaml", cwd=tmp_path)

@@ -56,6 +56,8 @@ def _value(draw: st.DrawFn, name: str, text: bytes) -> bytes:
         return text
     spans = [span for entry in document.entries.values() for span in (entry.key, entry.span) if span]
     spans += [word.span for command in document.commands for word in command.words]
+    if not spans:
+        return text
     start, end = draw(st.sampled_from(spans))
     return text[:start] + draw(st.sampled_from(VALUES)).encode() + text[end:]
 
