@@ -380,7 +380,7 @@ def test_stored_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_broken_run_names_every_crash() -> None:
     assert ids(FIXTURES / "crashes_late.json") >= {
         "klein-without-flavour",
-        "unknown-optimizer",
+        "no-such-optimizer",
         "sine-without-warmup",
         "steps-and-epochs",
         "quoted-false",
