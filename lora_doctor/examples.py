@@ -13,8 +13,9 @@ from lora_doctor.rule import Rule
 
 SUFFIX = {
     "toml": "toml", "yaml": "yaml", "json": "json", "jsonc": "jsonc", "shell": "sh", "env": "env", "ps1": "ps1",
-    "bat": "bat", "adapter": "safetensors",
+    "bat": "bat", "adapter": "safetensors", "dataset": "txt",
 }  # fmt: skip
+ENCODINGS = ("cp1252", "utf-8-sig", "utf-16")
 _FENCE = re.compile(r"^```(\w+)(?:[ \t]+([^\n]*))?\n(.*?)^```[ \t]*$", re.M | re.S)
 
 
@@ -22,10 +23,13 @@ class Example(NamedTuple):
     """One fence: ```` ```toml diffusion-pipe flagged ````, with the files its `files` fences put beside it.
 
     A `files` fence before it lists what lies beside the config, one path a line, optionally with content behind a
-    colon (`images/01.txt: a photo of zwx`), optionally with the day it was last changed (`images/01.png @ 2026-07-01`).
+    colon (`images/01.txt: a photo of zwx`), optionally with the day it was last changed (`images/01.png @ 2026-07-01`)
+    or the encoding of its text (`images/01.txt @ cp1252: a café`).
     A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name; an `environment` fence
     is the machine, as `lora_doctor.environment.described` reads it. `name` is the file name the example itself is
-    written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file, see `lora_doctor.adapter.example`.
+    written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file: `lora_doctor.adapter.example`.
+    A `dataset` fence is a folder of images, one file a line, as `lora_doctor.dataset.described` reads it; `trainer` then
+    holds what the command line would say (`resolution=512 trainer=sd-scripts`).
     """
 
     syntax: str
@@ -74,15 +78,21 @@ def _example(syntax: str, words: list[str], text: str, beside: tuple[tuple[str, 
 
 
 def lay_out(example: Example, folder: Path) -> Path:
-    """Write an example and the files beside it into a folder; returns the config's path."""
+    """Write an example and the files beside it into a folder; returns the config's path, or the folder of images."""
+    if example.syntax == "dataset":
+        from lora_doctor.dataset.described import write_described
+
+        write_described(example.text, folder)
+        return folder
     for name, content in example.beside:
         name, _, day = name.partition(" @ ")
+        encoding, day = (day, "") if day in ENCODINGS else ("utf-8", day)
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith("/"):
             path.mkdir(exist_ok=True)
         else:
-            path.write_text(content, encoding="utf-8")
+            path.write_text(content, encoding=encoding)
         if day:
             changed = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
             os.utime(path, (changed, changed))

@@ -211,9 +211,10 @@ def _summed(each: Sum, rank: int | None, energy: float | None, dtype: str) -> tu
     products = [term() for term in each.terms]
     up = np.concatenate([p.up * np.float32(p.scale) if p.scale != 1 else p.up for p in products], axis=1)
     down = np.concatenate([p.down for p in products])
-    kept = 1.0
+    kept = min(p.kept for p in products)
     if rank is not None or energy is not None:
-        up, down, kept = truncate(Product(up, down, 1.0), rank, energy)
+        up, down, share = truncate(Product(up, down, 1.0), rank, energy)
+        kept *= share
     size = up.shape[1]
     kernel = each.kernel
     inputs = down.shape[1] // math.prod(kernel or (1,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -345,7 +346,7 @@ def _recorded(made: Sequence[Made], style: Spelling) -> dict[str, object]:
             "lora_alpha": _whole(alpha),
             "rank_pattern": {_anchored(m.name, own): r for m, r in zip(own, ranks) if r != rank},
             "alpha_pattern": {_anchored(m.name, own): _whole(a) for m, a in zip(own, alphas) if a != alpha},
-            "target_modules": sorted(m.name for m in own),
+            "target_modules": _targets([m.name for m in own], style),
             "use_rslora": False,
             "use_dora": any("magnitude" in m.tensors for m in own),
             "lora_bias": False,
@@ -354,6 +355,14 @@ def _recorded(made: Sequence[Made], style: Spelling) -> dict[str, object]:
         component = style.component if part == "denoiser" else part
         recorded.update({f"{component}.{key}": value for key, value in values.items()})
     return recorded
+
+
+def _targets(names_: list[str], style: Spelling) -> list[str] | str:
+    """PEFT takes a listed name for every name that ends so; where that would hit more layers, a regular expression."""
+    every = [part for pair in names.pairs(style.model) for part in pair.parts]
+    if any(other.endswith(f".{name}") for name in names_ for other in every):
+        return "|".join(map(re.escape, sorted(names_)))
+    return sorted(names_)
 
 
 def _anchored(name: str, made: Sequence[Made]) -> str:

@@ -94,12 +94,12 @@ def _loading_table(rows: tuple[Loading, ...], colour: bool) -> Iterator[str]:
 
 
 def _health(adapter: Adapter) -> Iterator[str]:
-    from lora_doctor.adapter.picture import heat_line
-
     health = adapter.health
     if health is None:
         yield f"{'weights':<10} not read: --weights finds dead and broken layers, and measures the change"
         return
+    from lora_doctor.adapter.picture import heat_line
+
     counts = f"{len(health.sound)} sound, {len(health.dead)} dead, {len(health.broken)} with NaN or infinity"
     yield f"{'weights':<10} {counts}"
     if health.sound:

@@ -12,15 +12,16 @@ import numpy as np
 from lora_doctor.adapter.arrays import Array, Weights
 from lora_doctor.adapter.read import AdapterError, Layer
 
-MAX_WIDTH = 4096  # columns of a LoHa's or LoKr's thin form; beyond, only its strongest are kept
+MAX_WIDTH = 1024  # columns of a LoHa's or LoKr's thin form; a LoKr keeps its strongest
 
 
 class Product(NamedTuple):
-    """up [outputs, k] times down [k, inputs x kernel], times `scale`."""
+    """up [outputs, k] times down [k, inputs x kernel], times `scale`; `kept` is its share of the squared strength."""
 
     up: Array
     down: Array
     scale: float
+    kept: float = 1.0
 
 
 def product(weights: Weights, layer: Layer, scale: float) -> Product:
@@ -60,18 +61,30 @@ def _kronecker(get: dict[str, Array], scale: float) -> Product:
     strength = np.multiply.outer(left[1], right[1]).reshape(-1)
     order = np.argsort(-strength)
     order = order[: min(MAX_WIDTH, int((strength > strength.max(initial=0) * 1e-7).sum()) or 1)]
+    total = float((strength**2).sum())
+    kept = float((strength[order] ** 2).sum()) / total if total else 1.0
     a, b = np.divmod(order, right[1].size)
     root = np.sqrt(strength[order])
     up = (left[0][:, a][:, None, :] * right[0][:, b][None, :, :]).reshape(-1, order.size) * root
     down = (left[2][a][:, :, None] * right[2][b][:, None, :]).reshape(order.size, -1) * root[:, None]
-    return Product(up.astype(np.float32), down.astype(np.float32), scale)
+    return Product(up.astype(np.float32), down.astype(np.float32), scale, kept)
 
 
 def _triple(get: dict[str, Array], name: str) -> tuple[Array, Array, Array]:
     if name in get:
         whole = get[name]
-        return tuple(np.linalg.svd(whole.reshape(whole.shape[0], -1), full_matrices=False))  # type: ignore[return-value]
+        left, values, right = np.linalg.svd(whole.reshape(whole.shape[0], -1), full_matrices=False)
+        return left, values, right
     return _svd(get[f"{name}_a"], get[f"{name}_b"].reshape(get[f"{name}_b"].shape[0], -1))
+
+
+def spectrum(weights: Weights, layer: Layer, scale: float) -> Array:
+    """All singular values of a layer's change, in descending order."""
+    if layer.kind != "lokr" or "lokr_t2" in layer.tensors:
+        return singular_values(product(weights, layer, scale))
+    get = {role: weights.array(tensor) for role, tensor in layer.tensors.items() if role != "alpha"}
+    both = np.multiply.outer(_triple(get, "lokr_w1")[1], _triple(get, "lokr_w2")[1])
+    return np.sort(both.reshape(-1).astype(np.float64))[::-1] * abs(scale)
 
 
 def singular_values(of: Product) -> Array:

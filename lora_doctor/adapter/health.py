@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lora_doctor.adapter.arrays import Array, Weights
-from lora_doctor.adapter.factors import product, rank_for, singular_values
+from lora_doctor.adapter.factors import rank_for, spectrum
 from lora_doctor.adapter.facts import Adapter
 from lora_doctor.adapter.read import Layer
 
@@ -103,12 +103,12 @@ def _layer(weights: Weights, layer: Layer, scale: float) -> LayerHealth:
         return LayerHealth(layer.name, layer.part, block, layer.rank, finite, dead, measured=False)
     if not _finite(weights, layer):
         return LayerHealth(layer.name, layer.part, block, layer.rank, False, False)
-    spectrum = singular_values(product(weights, layer, scale))
-    if not np.isfinite(spectrum).all():
+    values = spectrum(weights, layer, scale)
+    if not np.isfinite(values).all():
         return LayerHealth(layer.name, layer.part, block, layer.rank, False, False)
-    if not spectrum[0] > 0:
+    if not values[0] > 0:
         return LayerHealth(layer.name, layer.part, block, layer.rank, True, True)
-    return _spectral(layer, block, spectrum)
+    return _spectral(layer, block, values)
 
 
 def _finite(weights: Weights, layer: Layer) -> bool:
@@ -118,9 +118,9 @@ def _finite(weights: Weights, layer: Layer) -> bool:
     return all(bool(np.isfinite(weights.array(t)).all()) for role, t in layer.tensors.items() if role != "alpha")
 
 
-def _spectral(layer: Layer, block: str, spectrum: Array) -> LayerHealth:
-    squares = spectrum**2
-    shares = spectrum[spectrum > 0] / spectrum.sum()
+def _spectral(layer: Layer, block: str, values: Array) -> LayerHealth:
+    squares = values**2
+    shares = values[values > 0] / values.sum()
     return LayerHealth(
         layer.name,
         layer.part,
@@ -129,10 +129,10 @@ def _spectral(layer: Layer, block: str, spectrum: Array) -> LayerHealth:
         finite=True,
         dead=False,
         norm=float(np.sqrt(squares.sum())),
-        largest=float(spectrum[0]),
+        largest=float(values[0]),
         stable_rank=float(squares.sum() / squares[0]),
         effective_rank=float(np.exp(-(shares * np.log(shares)).sum())),
-        energy_rank=rank_for(spectrum, 0.99),
+        energy_rank=rank_for(values, 0.99),
     )
 
 

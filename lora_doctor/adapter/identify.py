@@ -59,7 +59,11 @@ _UNET_LAYER = re.compile(
 # Models without a table here whose layers have the same names and shapes, where only such layers are trained:
 # Qwen-Image, Chroma, LongCat-Image and Ovis-Image have FLUX.1's attention, PixArt and SANA-Video have SANA's.
 _TWINS = (
-    (("flux1", "flux2-klein-4b"), r"transformer_blocks_\d+_attn_", "Qwen-Image, Chroma, LongCat-Image or Ovis-Image"),
+    (
+        ("flux1", "flux2-klein-4b"),
+        r"^(transformer_blocks_\d+_attn|double_blocks_\d+_(img|txt)_attn)_",
+        "Qwen-Image, Chroma, LongCat-Image or Ovis-Image",
+    ),
     (("sana-600m",), r"transformer_blocks_\d+_attn\d_", "PixArt"),
     (("sana-1.6b",), r"transformer_blocks_\d+_attn\d_", "SANA-Video"),
 )
@@ -81,7 +85,8 @@ class Identity(NamedTuple):
     "certain", "likely", "ambiguous" or "unknown". candidates: ids of all models that have every layer. variants: of the
     label, those that fit equally. twins: models without a table that may be meant. naming: of the layers, "diffusers",
     "native", "mixed" or "". claim: the label its metadata names; conflict: a sentence where shapes rule that out.
-    nearest: for an unknown one, the model most of whose names fit.
+    nearest: for an unknown one, the model most of whose names fit. names_of: for an unknown one, the key for
+    `names.find` whose names it has.
     """
 
     label: str = ""
@@ -96,6 +101,7 @@ class Identity(NamedTuple):
     claim: str = ""
     conflict: str = ""
     nearest: str = ""
+    names_of: str = ""
 
 
 def identify(layers: Sequence[Layer], metadata: dict[str, str]) -> Identity:
@@ -236,9 +242,18 @@ def _stranger(layers: Sequence[Layer], flats: list[str], possible: list[Model], 
         reason += f"; {hits[nearest]} of {len(layers)} would fit {nearest}"
     elif complete:
         reason = f"its layers have {complete[0].family}'s names, but no known size of it has these shapes"
-    naming = _naming(complete[0], layers) if complete else ""
-    family = families.pop() if len(families) == 1 else None
-    return Identity(family=family, reason=reason, naming=naming, claim=claim, nearest=nearest)
+    claimed_family = next((m.family for m in MODELS if m.label == claim), None)
+    spoken = next((m.naming for m in complete if m.family == claimed_family), "")
+    if not spoken and (len(families) == 1 or families == {"flux2-klein", "flux2-dev"}):
+        spoken = complete[0].naming
+    return Identity(
+        family=families.pop() if len(families) == 1 else None,
+        reason=reason,
+        naming=_naming(complete[0], layers) if complete else "",
+        claim=claim,
+        nearest=nearest,
+        names_of=spoken,
+    )
 
 
 def claimed(metadata: dict[str, str]) -> str:
@@ -258,7 +273,7 @@ def trained_on(metadata: dict[str, str]) -> str:
             return metadata[key]
     try:
         recorded = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(recorded, dict):
         return ""

@@ -53,16 +53,18 @@ class Case(NamedTuple):
     @property
     def family(self) -> str | None:
         """The family; where several fit, one of them: their loaders treat the shared layers alike."""
-        if self.identity.family or not self.identity.candidates:
+        if self.identity.family:
             return self.identity.family
-        return BY_ID[self.identity.candidates[0]].family
+        if self.identity.candidates:
+            return BY_ID[self.identity.candidates[0]].family
+        return next((m.family for m in BY_ID.values() if m.naming == self.identity.names_of), None)
 
     @property
     def naming(self) -> str:
         """The key for `names.find`."""
         if self.identity.candidates:
             return BY_ID[self.identity.candidates[0]].naming
-        return self.family or ""
+        return self.identity.names_of
 
 
 class Answer(NamedTuple):

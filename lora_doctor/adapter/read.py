@@ -93,7 +93,7 @@ def open_adapter(path: Path | str) -> AdapterFile:
     except HeaderError as problem:
         raise AdapterError(str(problem)) from problem
     _check_layout(where, header, start)
-    grouped, strangers = _group(header)
+    grouped, strangers = _group(header.tensors)
     if not grouped:
         raise AdapterError(_no_adapter(header))
     if sum(map(of_language_model, header.tensors)) * 2 > len(header.tensors):
@@ -131,10 +131,15 @@ def _check_layout(path: Path, header: Header, start: int) -> None:
         raise AdapterError(f"is damaged: {rest} bytes at its end belong to no tensor; loaders refuse it, get it again")
 
 
-def _group(header: Header) -> tuple[dict[tuple[str, str, str], dict[str, Tensor]], list[str]]:
+def layers_of(tensors: dict[str, TensorInfo]) -> tuple[Layer, ...]:
+    """The layers that tensors of these names and shapes make up, alphas unread."""
+    return tuple(_layer(key, group, {}) for key, group in _group(tensors)[0].items())
+
+
+def _group(named: dict[str, TensorInfo]) -> tuple[dict[tuple[str, str, str], dict[str, Tensor]], list[str]]:
     grouped: dict[tuple[str, str, str], dict[str, Tensor]] = {}
     strangers = []
-    for name, info in header.tensors.items():
+    for name, info in named.items():
         key = parse(name)
         if key is None:
             strangers.append(name)

@@ -17,7 +17,7 @@ from lora_doctor.adapter.write import BYTES, Entry, write_file
 from lora_doctor.models.modules import Module, namings, table
 
 # format: (prefix, naming, down suffix, up suffix); "" as naming is the model's other one, "native" or "sgm"
-_FORMATS = {
+FORMATS = {
     "diffusers": ("transformer.", "diffusers", ".lora_A.weight", ".lora_B.weight"),
     "unet": ("unet.", "diffusers", ".lora_A.weight", ".lora_B.weight"),
     "old-diffusers": ("unet.", "diffusers", ".lora.down.weight", ".lora.up.weight"),
@@ -67,22 +67,27 @@ def parse_sample(text: str) -> Sample:
 
 def write_sample(path: Path, sample: Sample) -> Path:
     """Write the file; returns its path."""
+    write_file(path, entries_of(sample), dict(sample.metadata), overwrite=True)
+    return path
+
+
+def entries_of(sample: Sample) -> list[Entry]:
+    """The file's tensors; their data is made when it is asked for."""
     entries = [e for module in modules(sample) for e in _entries(module, sample)]
     entries += [_tensor(name, tuple(shape), sample.dtype, sample.seed) for name, shape in sample.extra.items()]
     if sample.drop is not None:
         entries = [e for e in entries if not re.search(sample.drop, e.name)]
-    write_file(path, entries, dict(sample.metadata), overwrite=True)
-    return path
+    return entries
 
 
 def modules(sample: Sample) -> list[Module]:
     """The layers of the model that the sample's targets match."""
-    naming = _FORMATS[sample.format][1] or next(n for n in namings(sample.model) if n != "diffusers")
+    naming = FORMATS[sample.format][1] or next(n for n in namings(sample.model) if n != "diffusers")
     return [m for m in table(sample.model, naming) if re.search(sample.targets, m.name)]
 
 
 def _entries(module: Module, sample: Sample) -> list[Entry]:
-    prefix, _, down, up = _FORMATS[sample.format]
+    prefix, _, down, up = FORMATS[sample.format]
     stem = prefix + (flatten(module.name) if prefix.endswith("_") else module.name)
     shapes = dict(_shapes(module, sample, down, up))
     seed = sample.seed * 1_000_003 + sum(module.name.encode())

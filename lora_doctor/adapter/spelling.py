@@ -23,10 +23,15 @@ _OTHERS = {
 
 
 class Spelling(NamedTuple):
-    """id: a key of TARGETS. naming: "native" or "diffusers". component: in diffusers' metadata. alpha: "metadata",
-    "needed" (a tensor where the scale is not 1) or "always"."""
+    """How names are put together for one program and model.
+
+    id: a key of TARGETS. model: the key for `names.pairs`. naming: "native" or "diffusers". words: "lora_A" or
+    "lora_down". alpha: "metadata", "needed" (a tensor where the scale is not 1) or "always". component: in diffusers'
+    metadata. encoders: prefixes of the text encoders, in their order.
+    """
 
     id: str
+    model: str
     prefix: str
     naming: str
     words: str
@@ -58,20 +63,20 @@ def spelling(target: str, naming: str, family: str | None) -> Spelling:
         raise AdapterError("cannot be converted: its layers have the names of no model lora-doctor knows")
     if family in FLUX2 or family == "flux1":
         if target == "diffusers":
-            return Spelling("diffusers", "transformer.", "diffusers", "lora_A", "metadata", "transformer")
+            return Spelling("diffusers", naming, "transformer.", "diffusers", "lora_A", "metadata", "transformer")
         if target == "comfyui":
-            return Spelling("comfyui", "diffusion_model.", "native", "lora_A", "needed", encoders=_ENCODERS)
-        return Spelling("kohya", "lora_unet_", "native", "lora_down", "always", encoders=_ENCODERS)
+            return Spelling("comfyui", naming, "diffusion_model.", "native", "lora_A", "needed", encoders=_ENCODERS)
+        return Spelling("kohya", naming, "lora_unet_", "native", "lora_down", "always", encoders=_ENCODERS)
     if family == "sana":
         if target != "diffusers":
             raise AdapterError(f"cannot be converted: nothing loads SANA in {target}'s names; diffusers does")
-        return Spelling("diffusers", "transformer.", "diffusers", "lora_A", "metadata", "transformer")
+        return Spelling("diffusers", naming, "transformer.", "diffusers", "lora_A", "metadata", "transformer")
     if target == "diffusers":
-        return Spelling("diffusers", "unet.", "diffusers", "lora_A", "metadata", "unet")
+        return Spelling("diffusers", naming, "unet.", "diffusers", "lora_A", "metadata", "unet")
     encoders = _ENCODERS[:2] if family == "sdxl" else ("lora_te_",)
     # sd-scripts flattens Stability's names for SDXL and diffusers' names for Stable Diffusion 1 and 2
     own = "native" if family == "sdxl" else "diffusers"
-    return Spelling("kohya", "lora_unet_", own, "lora_down", "always", encoders=encoders)
+    return Spelling("kohya", naming, "lora_unet_", own, "lora_down", "always", encoders=encoders)
 
 
 _CLIP = re.compile(r"(?:text_model_)?encoder_layers_(\d+)_(self_attn|mlp)_(\w+)$")

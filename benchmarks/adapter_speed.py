@@ -1,0 +1,125 @@
+"""How fast LoRA files are answered for, beside torch in the same run.
+
+    python benchmarks/adapter_speed.py [--rank 128] [--folder /tmp]
+
+Needs the extras `data` and `train` (for the peer), and room for the file: 0.7 GB at rank 128. The file is deleted.
+Header: the installed command in a fresh process, then further files in one process. Weights: every layer of a LoRA
+over all of Klein 9B, with the peak memory of that process. Peer: `torch.linalg.svd` of one layer's product, against
+this tool's spectrum of the same layer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lora_doctor.adapter.sample import Sample, write_sample
+
+LAYER = r"^double_blocks\.0\.img_attn\.proj$"
+RUNS = 7
+
+FURTHER = """
+import sys, time
+from lora_doctor.adapter.facts import coverage_of, examine
+from lora_doctor.adapter.judge import judge
+times = []
+for path in sys.argv[1:]:
+    start = time.perf_counter()
+    adapter = examine(path)
+    coverage_of(adapter)
+    judge([adapter])
+    times.append(time.perf_counter() - start)
+print(min(times[1:]))
+"""
+WEIGHTS = """
+import resource, sys, time
+from lora_doctor.adapter.facts import examine
+from lora_doctor.adapter.health import measure
+start = time.perf_counter()
+health = measure(examine(sys.argv[1]))
+seconds = time.perf_counter() - start
+assert len(health.sound) == len(health.layers), "every layer is sound"
+print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+PEER = """
+import sys, time
+import torch
+from safetensors.torch import load_file
+from lora_doctor.adapter.arrays import Weights
+from lora_doctor.adapter.facts import examine
+from lora_doctor.adapter.factors import spectrum
+adapter = examine(sys.argv[1])
+(layer,) = adapter.layers
+def ours():
+    with Weights(adapter.file) as weights:
+        return spectrum(weights, layer, 1.0)
+def peer():
+    get = load_file(sys.argv[1])
+    up, down = (next(v.float() for k, v in get.items() if s in k) for s in ("lora_B", "lora_A"))
+    return torch.linalg.svdvals(up @ down)
+ours()
+start = time.perf_counter(); mine = ours(); middle = time.perf_counter(); theirs = peer(); end = time.perf_counter()
+count = min(len(mine), 16)
+error = max(abs(a - float(b)) / float(b) for a, b in zip(mine[:count], theirs[:count]))
+print(middle - start, end - middle, error)
+"""
+
+
+def best(command: list[str]) -> float:
+    """Seconds of the fastest of several fresh processes."""
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        subprocess.run(command, check=False, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def numbers(code: str, *args: object) -> list[float]:
+    """What a process prints."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, args)], check=True, capture_output=True, text=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def main() -> None:
+    """Run everything; prints one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rank", type=int, default=128)
+    parser.add_argument("--folder", default=tempfile.gettempdir())
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        print(json.dumps(measured(Path(name), options.rank), indent=2))
+
+
+def measured(folder: Path, rank: int) -> dict[str, float]:
+    """All figures; seconds unless the name says otherwise."""
+    small = [
+        write_sample(folder / f"{i}.safetensors", Sample("flux2-klein-9b", "comfyui", targets="blocks", rank=1, seed=i))
+        for i in range(RUNS)
+    ]
+    command = str(Path(sys.executable).parent / "lora-doctor")
+    one = write_sample(folder / "one.safetensors", Sample("flux2-klein-9b", "comfyui", targets=LAYER, rank=rank))
+    big = write_sample(folder / "big.safetensors", Sample("flux2-klein-9b", "comfyui", rank=rank))
+    seconds, memory = numbers(WEIGHTS, big)
+    ours, peer, error = numbers(PEER, one)
+    return {
+        "header_cold": best([command, "inspect", str(small[0])]),
+        "python_itself": best([sys.executable, "-c", "pass"]),
+        "header_further_file": numbers(FURTHER, *small)[0],
+        "big_file_megabytes": big.stat().st_size / 1e6,
+        "weights_all_layers": seconds,
+        "weights_peak_megabytes": memory,
+        "one_layer_spectrum": ours,
+        "one_layer_torch_svd_of_product": peer,
+        "times_faster_than_torch_svd": peer / ours,
+        "largest_relative_difference_of_16_values": error,
+    }
+
+
+if __name__ == "__main__":
+    main()
