@@ -27,9 +27,9 @@ class Example(NamedTuple):
     or the encoding of its text (`images/01.txt @ cp1252: a café`).
     A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name; an `environment` fence
     is the machine, as `lora_doctor.environment.described` reads it. `name` is the file name the example itself is
-    written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file: `lora_doctor.adapter.example`.
-    A `dataset` fence is a folder of images, one file a line, as `lora_doctor.dataset.described` reads it; `trainer` then
-    holds what the command line would say (`resolution=512 trainer=sd-scripts`).
+    written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file, as `lora_doctor.adapter.example`
+    reads it. A `dataset` fence is a folder of images, one file a line, as `lora_doctor.dataset.described` reads it;
+    `trainer` then holds what the command line would say (`resolution=512 trainer=sd-scripts`).
     """
 
     syntax: str
@@ -60,7 +60,7 @@ def parse_examples(docstring: str) -> list[Example]:
             environment = text
         elif words and words[0] == "file":
             beside.append((words[1], text))
-        elif words and words[-1] in ("flagged", "clean") or any(word.startswith("name=") for word in words):
+        elif (words and words[-1] in ("flagged", "clean")) or any(word.startswith("name=") for word in words):
             found.append(_example(syntax, words, text, tuple(beside))._replace(environment=environment))
             beside, environment = [], ""
     return found

@@ -48,6 +48,7 @@ class Finding(NamedTuple):
     related: tuple[Related, ...] = ()
     level: str | None = None  # where a project asked for more strictness than the rule has by itself
     private: bool = False  # a secret: reporters show neither the value nor its source text
+    about: tuple[str, ...] = ()  # images of the dataset it speaks of, relative to their folder
 
     @property
     def sentence(self) -> str:

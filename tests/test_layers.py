@@ -19,10 +19,11 @@ MAY = {
     "recipes": set(),
     "finding": {"source"},
     "setting": {"source", "finding"},
-    "dataset": set(),
+    "dataset": {"plan", "setting", "finding", "source", "models"},
     "plan": {"setting", "models", "dataset"},
     "derived": {"plan", "models", "setting"},
     "rule": {"finding", "source", "setting"},
+    "captions": {"finding", "setting", "plan", "models"},
     "dialects": {"source", "finding", "setting", "plan", "models", "dataset", "derived"},
     "suggest": {"plan", "setting", "dialects"},
     "describe": {"plan", "derived", "setting"},
@@ -67,7 +68,7 @@ def test_import_directions(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "rules").rglob("*.py")), ids=lambda p: p.stem)
 def test_rules_know_facts_only(path: Path) -> None:
     allowed = {"rule", "plan", "derived", "setting", "models", "recipes", "suggest", "history", "environment", "suppress"}
-    allowed |= {"adapter", "dataset", "symptoms", "commands"}
+    allowed |= {"adapter", "captions", "dataset", "symptoms", "commands"}
     assert _rooms(path) <= allowed
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from lora_doctor.adapter.example import judge_example, reads_weights
+from lora_doctor.dataset.arrays import missing, need
+from lora_doctor.dataset.exam import exam
+from lora_doctor.dataset.given import given_plan, options_of
 from lora_doctor.dialects import recognise
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.environment import described
@@ -24,6 +27,8 @@ CASES = [(rule, i, example) for rule in RULES.values() for i, example in enumera
 def _found(path: Path, rule: Rule, example: Example) -> list[Found]:
     if example.environment:
         return _found_on(path, rule, example)
+    if example.syntax == "dataset":
+        return _found_in_images(path, rule, example)
     if example.syntax == "adapter":
         return _found_in_adapter(path, rule, example)
     result = lint_file(path)
@@ -53,11 +58,26 @@ def _found_in_adapter(path: Path, rule: Rule, example: Example) -> list[Found]:
     return [each for each in found if each.rule.id == rule.id]
 
 
+def _found_in_images(path: Path, rule: Rule, example: Example) -> list[Found]:
+    """The same in a folder of images."""
+    need()
+    words = dict(word.partition("=")[::2] for word in example.trainer.split())
+    path = path / words.pop("folder", "")
+    plan = given_plan(path, options_of(words))
+    facts = [(plan, images) for images in exam(plan, workers=1, cache=path / ".cache.sqlite")]
+    found, problems = judge(facts, str(path))
+    assert not problems, problems
+    return [each for each in found if each.rule.id == rule.id]
+
+
 @pytest.mark.parametrize("rule, number, example", CASES, ids=[f"{r.id}-{i}" for r, i, _ in CASES])
 def test_example(
     rule: Rule, number: int, example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    if example.syntax == "dataset" and missing():
+        pytest.skip(f"{', '.join(missing())} not installed")
     path = lay_out(example, tmp_path)
     found = _found(Path(path.name) if path.parent == tmp_path else path.relative_to(tmp_path), rule, example)
     assert bool(found) == example.flagged, [f.finding.sentence for f in found]

@@ -17,6 +17,7 @@ from lora_doctor.source.document import SourceError
 
 COMMANDS = {
     "lint": "find what will crash, be ignored or waste the run in training configs",
+    "dataset": "look into every image and caption of a folder",
     "explain": "tell why a rule exists, what to do instead, and its sources",
     "rules": "list every rule",
     "plan": "show what a config means: every setting, written or defaulted",

@@ -92,12 +92,13 @@ def _wanted(request: Request) -> Wanted:
         settings = load_settings(request.config)
         if settings is None:
             raise click.UsageError(f"{request.config} has no [tool.lora-doctor] table")
-    options = Options(_trainer(request.trainer), not request.no_dataset, request.environment, request.against)
+    options = Options(known_trainer(request.trainer), not request.no_dataset, request.environment, request.against)
     name = request.stdin_filename or "<stdin>"
     return Wanted(options, settings, request.select, request.ignore, request.skip_unrecognised, name)
 
 
-def _trainer(name: str | None) -> str | None:
+def known_trainer(name: str | None) -> str | None:
+    """A trainer's name as it is written here, whatever its case."""
     if name is None:
         return None
     names = trainer_names()

@@ -27,7 +27,8 @@ def render(report: Report) -> str:
 def _finding(each: Found) -> dict[str, Any]:
     finding = each.finding
     where = shown_region(finding.place)
-    return {
+    about = {"about": list(finding.about)} if finding.about else {}
+    return about | {
         "rule": each.rule.id,
         "topic": each.rule.topic,
         "level": each.level,

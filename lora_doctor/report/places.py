@@ -59,3 +59,8 @@ def repository_path(name: str) -> str | None:
     """The file's path from the root of the repository, `/` between its parts; None where it lies outside."""
     relative = os.path.relpath(os.path.abspath(name), repository(os.getcwd())).replace(os.sep, "/")
     return None if relative == ".." or relative.startswith("../") or os.path.isabs(relative) else relative
+
+
+def is_folder(document: Document) -> bool:
+    """Whether it stands for a folder of images, which has no lines."""
+    return document.syntax == "folder"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lora_doctor.report import Report, fixable, many
 from lora_doctor.report.mask import private_spans, without_tokens
-from lora_doctor.report.places import shown_name, shown_region
+from lora_doctor.report.places import is_folder, shown_name, shown_region
 from lora_doctor.report.snippet import last_line, snippet
 from lora_doctor.report.terminal import paint, printable
 from lora_doctor.result import Found
@@ -27,14 +27,16 @@ def heading(each: Found, report: Report) -> str:
     """`train.toml:12:6: error[learning-rate-left-at-default]`."""
     place = each.finding.place
     where = shown_region(place)
-    name = paint(f"{printable(shown_name(place.document.name))}:{where.line}:{where.column}:", "bold", report.colour)
+    lines = "" if is_folder(place.document) else f"{where.line}:{where.column}:"
+    name = paint(f"{printable(shown_name(place.document.name))}:{lines}", "bold", report.colour)
     return f"{name} {paint(f'{each.level}[{each.rule.id}]', each.level, report.colour)}"
 
 
 def _finding(each: Found, private: dict[int, list[Span]], report: Report) -> Iterator[str]:
     finding, document = each.finding, each.finding.place.document
     yield f"{heading(each, report)} {_plain(finding.message)}"
-    yield from snippet(finding.place, private.get(id(document), ()), each.level, report.width, report.colour)
+    if not is_folder(document):
+        yield from snippet(finding.place, private.get(id(document), ()), each.level, report.width, report.colour)
     indent = " " * (len(str(last_line(finding.place))) + 1)
 
     def remark(word: str, text: str) -> str:
@@ -75,19 +77,23 @@ def _tail(name: str) -> str:
 
 def _counts(report: Report) -> str:
     if not report.found:
-        checked = f"{many(len(report.files), 'file')} checked"
+        checked = f"{many(len(report.files), _word(report))} checked"
         return f"{checked}: nothing found" if report.files else "no training config found"
     levels = ", ".join(
         paint(many(number, level), level, report.colour) for level, number in report.counts().items() if number
     )
     files = {shown_name(each.finding.place.document.name) for each in report.found}
-    text = f"{levels} in {many(len(files), 'file')}"
+    text = f"{levels} in {many(len(files), _word(report))}"
     safe, unsafe = fixable(report)
     if safe:
         text += f"; {safe} can be fixed with --fix"
     if unsafe:
         text += f", {unsafe} more with --unsafe-fixes" if safe else f"; {unsafe} can be fixed with --unsafe-fixes"
     return text
+
+
+def _word(report: Report) -> str:
+    return "folder" if report.files and all(is_folder(file.document) for file in report.files) else "file"
 
 
 def _aside(report: Report) -> str:

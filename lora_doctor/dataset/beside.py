@@ -1,0 +1,145 @@
+"""Masks and control images: what lies beside the images, matched by stem as trainers do."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lora_doctor.dataset.arrays import Array
+from lora_doctor.dataset.imageset import Masks, Pairs, Shift
+from lora_doctor.dataset.record import Images
+
+LOOKED_AT = 200  # pairs whose pixels are compared; of more an even sample
+EDGE = 512  # pixels of the longer side they are compared at
+MOVED = 2.0  # pixels at that size
+SURE = 0.12  # response of the phase correlation
+BETTER = 0.85  # what moving must bring the difference down to
+SHAPE = 0.02  # relative difference of aspect ratios
+_WORD = r"(^|[\W_\d])({})([\W_\d]|$)"
+BEFORE = re.compile(_WORD.format("before|inputs?|source|src|control|condition|conditioning|original|origs?"), re.I)
+AFTER = re.compile(_WORD.format("after|outputs?|targets?|edited|results?|gt"), re.I)
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def masks(images: Images, found: Images) -> Masks:
+    """Of masks that lie in their own folder."""
+    by_stem = {_stem(name): i for i, name in enumerate(found.names)}
+    sizes = images.records["width"], images.records["height"]
+    stems = {_stem(name) for name in images.names}
+    lists: dict[str, list[str]] = {key: [] for key in Masks._fields[1:]}
+    for place, name in enumerate(images.names):
+        own = by_stem.get(_stem(name))
+        if own is None:
+            lists["without"].append(name)
+            continue
+        mask = found[own]
+        if mask.error:
+            lists["unreadable"].append(name)
+            continue
+        if sizes[0][place] and (mask.width, mask.height) != (sizes[0][place], sizes[1][place]):
+            lists["of_other_size"].append(name)
+        if mask.white is not None and mask.white < 16:
+            lists["empty"].append(name)
+        elif not mask.between and mask.black is not None and mask.black >= 240:
+            lists["full"].append(name)
+        elif mask.between is not None and mask.between > 0.02:
+            lists["grey"].append(name)
+    lists["orphans"] = [name for name in found.names if _stem(name) not in stems]
+    return Masks(len(found), **{key: tuple(names) for key, names in lists.items()})
+
+
+def pairs(folder: Path, images: Images, control: Path, found: Images) -> Pairs:
+    """Of the targets and the control images in another folder."""
+    by_stem = {_stem(name): i for i, name in enumerate(found.names)}
+    stems = {_stem(name) for name in images.names}
+    matched = [(place, by_stem[_stem(name)]) for place, name in enumerate(images.names) if _stem(name) in by_stem]
+    one, other = images.records, found.records
+    size, shape, same = [], [], []
+    for place, own in matched:
+        if one["error"][place] or other["error"][own]:
+            continue
+        name = images.names[place]
+        width, height = int(one["width"][place]), int(one["height"][place])
+        wide, high = int(other["width"][own]), int(other["height"][own])
+        if abs(width / height * high / wide - 1) > SHAPE:
+            shape.append(name)
+        elif (width, height) != (wide, high):
+            size.append(name)
+        elif one["pixels"][place] == other["pixels"][own]:
+            same.append(name)
+    apart = set(shape) | set(same)
+    close = [(place, own) for place, own in matched if images.names[place] not in apart]
+    return Pairs(
+        len(matched),
+        tuple(name for name in images.names if _stem(name) not in by_stem),
+        tuple(name for name in found.names if _stem(name) not in stems),
+        tuple(size),
+        tuple(shape),
+        tuple(same),
+        tuple(_shifts(folder, images, control, found, close)),
+        _swapped(folder, control),
+    )
+
+
+def _swapped(folder: Path, control: Path) -> str:
+    if BEFORE.search(folder.name) and AFTER.search(control.name):
+        return f"the images trained on lie in `{folder.name}`, the control images in `{control.name}`"
+    return ""
+
+
+def _shifts(
+    folder: Path, images: Images, control: Path, found: Images, matched: list[tuple[int, int]]
+) -> Iterator[Shift]:
+    step = max(1, len(matched) // LOOKED_AT)
+    for place, own in matched[::step]:
+        target, source = _grey(folder / images.names[place]), _grey(control / found.names[own])
+        if target is None or source is None:
+            continue
+        source = cv2.resize(source, target.shape[::-1], interpolation=cv2.INTER_AREA)
+        moved = shift(source, target)
+        if moved is not None:
+            factor = images[place].width / target.shape[1]
+            yield Shift(images.names[place], moved[0] * factor, moved[1] * factor)
+
+
+def _grey(path: Path) -> Any:
+    from lora_doctor.dataset.decode import UndecodableError, decode, read_header
+    from lora_doctor.dataset.examine import read_bytes
+
+    try:
+        data = read_bytes(str(path))
+        image, _, _ = decode(data, read_header(data))
+    except UndecodableError:
+        return None
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
+    scale = EDGE / max(grey.shape)
+    size = (max(32, round(grey.shape[1] * scale)), max(32, round(grey.shape[0] * scale)))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _edges(grey: Array) -> Array:
+    soft = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
+    strength = cv2.magnitude(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1))
+    return strength / (float(strength.mean()) + 1e-3)
+
+
+def shift(source: Array, target: Array) -> tuple[float, float] | None:
+    """By how many pixels the target's edges lie off the source's; None where they lie right or nothing is sure."""
+    one, other = _edges(source), _edges(target)
+    window = cv2.createHanningWindow(one.shape[::-1], cv2.CV_32F)
+    (x, y), response = cv2.phaseCorrelate(one, other, window)
+    if response < SURE or max(abs(x), abs(y)) < MOVED or max(abs(x), abs(y)) > EDGE / 8:
+        return None
+    moved = cv2.warpAffine(one, np.array([[1, 0, x], [0, 1, y]], np.float32), one.shape[::-1])
+    inner = tuple(slice(EDGE // 8, max(EDGE // 8 + 8, side - EDGE // 8)) for side in one.shape)
+    before, after = float(np.abs(one - other)[inner].mean()), float(np.abs(moved - other)[inner].mean())
+    return (x, y) if after < BETTER * before else None

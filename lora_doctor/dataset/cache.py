@@ -1,0 +1,117 @@
+"""Measurements kept between runs: by path, size and time of change, and by content for files that were moved."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from lora_doctor.dataset.facts import VERSION, Features
+
+AT_A_TIME = 400  # values in one query
+KEPT_DAYS = 90  # rows nobody asked for in this time are dropped
+
+
+class Stamp(NamedTuple):
+    """What tells that a file is the one measured: bytes, and nanoseconds since 1970."""
+
+    size: int
+    changed: int
+
+
+def cache_path() -> Path:
+    """Where this user's caches belong."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        base = Path(os.environ["XDG_CACHE_HOME"])
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home())
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path.home() / ".cache"
+    return base / "lora-doctor" / f"images-{VERSION}.sqlite"
+
+
+class Cache:
+    """Rows of facts. What can't be kept for the user is kept in a temporary file for the run."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._temporary = ""
+        try:
+            self.path = path or cache_path()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._open()
+        except (OSError, RuntimeError, sqlite3.Error):  # read-only home, no home, a broken file
+            handle, self._temporary = tempfile.mkstemp(suffix=".sqlite")
+            os.close(handle)
+            self.path = Path(self._temporary)
+            self._open()
+
+    def _open(self) -> None:
+        self._base = sqlite3.connect(self.path, timeout=10)
+        self._base.execute("PRAGMA journal_mode=WAL")
+        self._base.execute("PRAGMA synchronous=NORMAL")
+        self._base.executescript(
+            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INT, changed INT, digest BLOB, seen INT)"
+            " WITHOUT ROWID;"
+            "CREATE TABLE IF NOT EXISTS facts"
+            " (digest BLOB PRIMARY KEY, record BLOB, points BLOB, descriptors BLOB) WITHOUT ROWID;"
+        )
+
+    def known(self, stamps: dict[str, Stamp]) -> Iterator[tuple[str, bytes]]:
+        """The record of each path that has not changed."""
+        paths = list(stamps)
+        for start in range(0, len(paths), AT_A_TIME):
+            part = [_key(path) for path in paths[start : start + AT_A_TIME]]
+            query = (
+                "SELECT path, size, changed, record FROM files JOIN facts USING (digest)"
+                f" WHERE path IN ({','.join('?' * len(part))})"
+            )
+            names = dict(zip(part, paths[start : start + AT_A_TIME]))
+            for key, size, changed, record in self._base.execute(query, part):
+                if stamps[names[key]] == (size, changed):
+                    yield names[key], record
+
+    def of_content(self, digest: bytes) -> bytes | None:
+        """The record of a file with this content, wherever it lay."""
+        row = self._base.execute("SELECT record FROM facts WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row else None
+
+    def keep(self, path: str, stamp: Stamp, digest: bytes, record: bytes, features: Features | None) -> None:
+        """Remember one file; `commit` makes it last."""
+        if features is not None:
+            self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (digest, record, *features))
+        row = (_key(path), *stamp, digest, stamp.changed)
+        self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
+
+    def features(self, digests: Sequence[bytes]) -> Iterable[tuple[bytes, Features]]:
+        """The corners of files by their content."""
+        for start in range(0, len(digests), AT_A_TIME):
+            part = digests[start : start + AT_A_TIME]
+            query = f"SELECT digest, points, descriptors FROM facts WHERE digest IN ({','.join('?' * len(part))})"
+            for digest, points, descriptors in self._base.execute(query, part):
+                yield digest, Features(points, descriptors)
+
+    def commit(self) -> None:
+        """Write what was kept; a disk that is full costs the cache, not the run."""
+        with suppress(sqlite3.Error):
+            self._base.commit()
+
+    def close(self) -> None:
+        """Write and close; a temporary file goes."""
+        self.commit()
+        self._base.close()
+        if self._temporary:
+            for end in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    os.unlink(self._temporary + end)
+
+
+def _key(path: str) -> str:
+    """Names may hold bytes that are no text, which sqlite would refuse."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

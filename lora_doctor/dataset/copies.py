@@ -1,0 +1,256 @@
+"""Copies among the images: the same file, the same pixels, and what was resized, recoded, mirrored, turned or cropped.
+
+Coarse structure finds whole copies, by the number of differing bits in any of eight orientations. Corners find crops,
+frames and small turns: two images with enough equal corners are candidates, and a similarity transform must agree
+with them. No list of pairs is kept: each pair that holds joins two groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from lora_doctor.dataset.arrays import Array
+from lora_doctor.dataset.cache import Cache
+from lora_doctor.dataset.facts import Features
+from lora_doctor.dataset.record import Images
+
+SAME = 31  # bits of 256: Meta's threshold for PDQ; nothing else is asked
+ALIKE = 64  # bits: told apart from chance by corners, or by colour where there are few images
+FLAT = 2.0  # texture below which a fingerprint says nothing
+MANY = 5000  # images above which turned copies are not looked for (only mirrored ones)
+MOST = 20_000  # images above which crops are not looked for
+ROWS = 64  # images compared with all others at once
+BAND_BITS, BANDS = 26, 8
+CROWD = 12  # equal keys that say nothing any more
+VOTES = 3
+INLIERS = 10  # corners that agree with one transform
+OFF = 3.0  # pixels they may be off on the raster
+THUMB = 14.0  # mean distance of Lab thumbnails (levels) under which a copy is believed without corners
+
+
+class Group(NamedTuple):
+    """Images that show one picture. `how`: identical (the file), pixels, near, mirrored, cropped."""
+
+    members: tuple[int, ...]  # places in Images
+    how: str
+
+
+def find_copies(images: Images, cache: Cache) -> list[Group]:
+    """Every group, by its first member."""
+    sound = images.sound()
+    joined = _Groups(len(images))
+    records = images.records
+    for how, pair in _equal(records, sound):
+        joined.join(*pair, how)
+    alone = np.array([place for place in sound.tolist() if joined.first(place) == place], np.int64)
+    textured = alone[records["texture"][alone] >= FLAT]
+    judge = _Judge(records, cache)
+    for first, second, distance, turned in _alike(records, textured):
+        if joined.first(first) != joined.first(second) and judge.same(first, second, distance, turned):
+            joined.join(first, second, "near" if turned == 0 else "mirrored")
+    for first, second in _sharing_corners(records, textured, cache):
+        if joined.first(first) != joined.first(second) and judge.inliers(first, second) >= INLIERS:
+            joined.join(first, second, "cropped")
+    return joined.groups()
+
+
+class _Groups:
+    """Disjoint sets; each remembers the loosest way it was joined by."""
+
+    ORDER = ("identical", "pixels", "near", "mirrored", "cropped")
+
+    def __init__(self, count: int) -> None:
+        self._above = list(range(count))
+        self._how: dict[int, str] = {}
+
+    def first(self, place: int) -> int:
+        while self._above[place] != place:
+            self._above[place] = self._above[self._above[place]]
+            place = self._above[place]
+        return place
+
+    def join(self, one: int, other: int, how: str) -> None:
+        low, high = sorted((self.first(one), self.first(other)))
+        hows = [how, *(self._how[root] for root in (low, high) if root in self._how)]
+        self._above[high] = low
+        self._how[low] = max(hows, key=self.ORDER.index)
+
+    def groups(self) -> list[Group]:
+        members: dict[int, list[int]] = {}
+        for place in range(len(self._above)):
+            first = self.first(place)
+            if first in self._how:
+                members.setdefault(first, []).append(place)
+        return [Group(tuple(places), self._how[first]) for first, places in members.items() if len(places) > 1]
+
+
+def _equal(records: Array, sound: Array) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Neighbours with the same file or the same pixels, in a sorted order."""
+    for how, fields in (("identical", ["digest"]), ("pixels", ["width", "height", "pixels", "hash"])):
+        seen: dict[object, int] = {}
+        for place in sound.tolist():
+            key = tuple(records[field][place].tobytes() for field in fields)
+            if key in seen:
+                yield how, (seen[key], place)
+            else:
+                seen[key] = place
+
+
+def _words(records: Array, places: Array) -> Array:
+    return np.ascontiguousarray(records["hash"][places]).view(np.uint64).reshape(len(places), 4)
+
+
+def turned(words: Array) -> list[Array]:
+    """The fingerprints of the images mirrored and turned, the first as they are, the second mirrored left to right.
+
+    A mirrored image has every odd coefficient negated; those are above the median where they were below it.
+    """
+    square = np.unpackbits(words.view(np.uint8).reshape(len(words), 32), axis=1).reshape(-1, 16, 16)
+    odd = (np.arange(16) % 2 == 0).astype(np.uint8)  # the first kept coefficient is the first odd one
+    found = []
+    for base in (square, square.transpose(0, 2, 1)):
+        for flip in (0, odd[None, :], odd[:, None], odd[None, :] ^ odd[:, None]):
+            packed = np.packbits((base ^ flip).reshape(-1, 256).astype(np.uint8), axis=1)
+            found.append(np.ascontiguousarray(packed).view(np.uint64).reshape(-1, 4))
+    return found
+
+
+def _alike(records: Array, places: Array) -> Iterator[tuple[int, int, int, int]]:
+    """Pairs whose fingerprints differ in few bits: both places, the bits, and which of `turned` it was."""
+    if len(places) < 2:
+        return
+    words = _words(records, places)
+    variants = turned(words)[: 8 if len(places) <= MANY else 2]
+    columns = [np.ascontiguousarray(words[:, i]) for i in range(4)]
+    for start in range(0, len(places), ROWS):
+        for number, variant in enumerate(variants):
+            own = variant[start : start + ROWS]
+            first = np.bitwise_count(own[:, None, 0] ^ columns[0][None, start + 1 :])
+            rows, others = np.nonzero(first <= ALIKE // 4 + 9)
+            others = others + start + 1
+            later = others > rows + start
+            rows, others = rows[later], others[later]
+            bits = np.zeros(len(rows), np.int64)
+            for i in range(4):
+                bits += np.bitwise_count(own[rows, i] ^ columns[i][others])
+            near = np.flatnonzero(bits <= ALIKE)
+            for row, other, distance in zip(rows[near].tolist(), others[near].tolist(), bits[near].tolist()):
+                yield int(places[start + row]), int(places[other]), distance, number
+
+
+class _Judge:
+    """Looks twice at a pair."""
+
+    def __init__(self, records: Array, cache: Cache) -> None:
+        self._records = records
+        self._cache = cache
+        self._kept: dict[bytes, Features] = {}
+        self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
+
+    def same(self, first: int, second: int, distance: int, variant: int) -> bool:
+        if distance <= SAME:
+            return True
+        if variant == 0 and self.inliers(first, second) >= INLIERS:
+            return True
+        return self._colour(first, second, variant) <= THUMB
+
+    def _colour(self, first: int, second: int, variant: int) -> float:
+        """Mean distance of the thumbnails, brightness and contrast evened out."""
+        one, other = (
+            np.frombuffer(self._records["thumb"][place].tobytes(), np.uint8).reshape(8, 8, 3).astype(np.float32)
+            for place in (first, second)
+        )
+        if variant >= 4:
+            one = one.transpose(1, 0, 2)
+        one = one[:: -1 if variant % 4 >= 2 else 1, :: -1 if variant % 2 else 1]
+        one, other = (np.concatenate([_even(each[..., :1]), each[..., 1:] - 128.0], 2) for each in (one, other))
+        return float(np.abs(one - other).mean())
+
+    def inliers(self, first: int, second: int) -> int:
+        """Corners of both that one similarity transform maps on each other."""
+        one, other = self._features(first), self._features(second)
+        if len(one.points) < 2 * INLIERS or len(other.points) < 2 * INLIERS:
+            return 0
+        described = (np.frombuffer(each.descriptors, np.uint8).reshape(-1, 32) for each in (one, other))
+        matches = self._matcher.match(*described)
+        close = [match for match in matches if match.distance <= 64]
+        if len(close) < INLIERS:
+            return 0
+        here, there = (np.frombuffer(each.points, np.uint8).reshape(-1, 2).astype(np.float32) for each in (one, other))
+        cv2.setRNGSeed(0)
+        matrix, kept = cv2.estimateAffinePartial2D(
+            here[[match.queryIdx for match in close]],
+            there[[match.trainIdx for match in close]],
+            method=cv2.RANSAC,
+            ransacReprojThreshold=OFF,
+            maxIters=400,
+        )
+        if matrix is None:
+            return 0
+        scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+        return int(kept.sum()) if 0.3 < scale < 3.3 else 0
+
+    def _features(self, place: int) -> Features:
+        digest = self._records["digest"][place].tobytes()
+        if digest not in self._kept:
+            if len(self._kept) > 4096:
+                self._kept.clear()
+            self._kept |= dict(self._cache.features([digest]))
+        return self._kept.get(digest, Features(b"", b""))
+
+
+def _even(lightness: Array) -> Array:
+    spread = float(lightness.std())
+    return (lightness - lightness.mean()) * (32.0 / max(spread, 4.0))
+
+
+def _sharing_corners(records: Array, places: Array, cache: Cache) -> Iterator[tuple[int, int]]:
+    """Pairs of images with several equal corners; corners that many images have count for none."""
+    if not 2 <= len(places) <= MOST:
+        return
+    rng = np.random.default_rng(0)
+    bands = [rng.choice(256, BAND_BITS, replace=False) for _ in range(BANDS)]
+    weights = (1 << np.arange(BAND_BITS, dtype=np.int64))[::-1]
+    keys: list[list[Array]] = [[] for _ in bands]
+    owners: list[Array] = []
+    digests = [digest.tobytes() for digest in records["digest"][places]]
+    index = dict(zip(digests, places.tolist()))
+    for digest, features in cache.features(sorted(index)):
+        bits = np.unpackbits(np.frombuffer(features.descriptors, np.uint8).reshape(-1, 32), axis=1)
+        for kept, band in zip(keys, bands):
+            kept.append(bits[:, band].astype(np.int64) @ weights)
+        owners.append(np.full(len(bits), index[digest], np.int64))
+    if not owners:
+        return
+    owner = np.concatenate(owners)
+    votes: list[Array] = [pairs for kept in keys for pairs in _votes(np.concatenate(kept), owner)]
+    if not votes:
+        return
+    pairs, counts = np.unique(np.concatenate(votes), return_counts=True)
+    for code in pairs[counts >= VOTES].tolist():
+        yield code >> 32, code & 0xFFFFFFFF
+
+
+def _votes(keys: Array, owner: Array) -> Iterator[Array]:
+    """Codes of the pairs of images that have a key in common."""
+    order = np.argsort(keys, kind="stable")
+    keys, owner = keys[order], owner[order]
+    for step in range(1, CROWD):
+        if step >= len(keys):
+            return
+        same = keys[step:] == keys[:-step]
+        crowded = np.zeros(len(same), bool)
+        if len(keys) > CROWD:
+            crowded[: len(keys) - CROWD] = keys[CROWD:] == keys[:-CROWD]
+        one, other = owner[:-step][same & ~crowded[: len(same)]], owner[step:][same & ~crowded[: len(same)]]
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        yield ((low << 32) | high)[low != high]
+
+
+def members(images: Images, groups: Sequence[Group]) -> list[list[str]]:
+    """The names in each group."""
+    return [[images.names[place] for place in group.members] for group in groups]

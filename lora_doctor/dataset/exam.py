@@ -1,0 +1,72 @@
+"""A plan's folders become facts: one scan each, then what only the whole set can tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from lora_doctor.dataset.arrays import need
+from lora_doctor.dataset.imageset import Copies, ImageSet
+from lora_doctor.dataset.listing import Listing
+from lora_doctor.plan import Dataset, Plan
+
+Told = Callable[[str, int, int], None]  # a folder, images done, images in all
+
+
+def exam(
+    plan: Plan, *, workers: int | None = None, tell: Told | None = None, cache: Path | None = None
+) -> list[ImageSet]:
+    """One ImageSet for each folder of the plan that is here and holds images.
+
+    Raises:
+        SourceError: the packages it needs are not installed.
+    """
+    listed = [data for data in plan.datasets if data.listing is not None and data.listing.images]
+    if not listed:
+        return []
+    need()
+    from lora_doctor.dataset.cache import Cache
+
+    store = Cache(cache)
+    try:
+        return [_examined(plan, data, _Scanner(store, workers, tell)) for data in listed]
+    finally:
+        store.close()
+
+
+class _Scanner:
+    """Scans listings; what several of them need is at hand."""
+
+    def __init__(self, store: object, workers: int | None, tell: Told | None) -> None:
+        self.store, self.workers, self.tell = store, workers, tell
+
+    def __call__(self, listing: Listing):  # type: ignore[no-untyped-def] # numpy is not there for everyone
+        from lora_doctor.dataset.scan import scan
+
+        name = os.path.basename(os.path.abspath(listing.folder))
+        tell = self.tell
+        telling = (lambda done, whole: tell(name, done, whole)) if tell is not None else None
+        return scan(listing.folder, listing.images, self.store, workers=self.workers, tell=telling)  # type: ignore[arg-type]
+
+
+def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
+    from lora_doctor.dataset import beside, buckets, copies, variety
+
+    assert data.listing is not None, "only folders that were listed are examined"
+    images = scanned(data.listing)
+    edges = data.resolution.value
+    groups = copies.find_copies(images, scanned.store)  # type: ignore[arg-type]
+    controls = data.control_listings
+    return ImageSet(
+        plan,
+        data,
+        images,
+        edge=max(edges) if isinstance(edges, list) and edges else None,
+        copies=tuple(Copies(tuple(images.names[i] for i in group.members), group.how) for group in groups),
+        atypical=variety.atypical(images),
+        variety=variety.variety(images),
+        fates=buckets.fates(plan, data, images),
+        masks=beside.masks(images, scanned(data.mask_listing)) if data.mask_listing is not None else None,
+        pairs=beside.pairs(data.listing.folder, images, controls[0].folder, scanned(controls[0])) if controls else None,
+    )

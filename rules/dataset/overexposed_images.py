@@ -1,0 +1,33 @@
+from collections.abc import Iterator
+
+from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.thresholds import CLIPPED
+from lora_doctor.rule import Finding, rule
+
+
+@rule(level="warning", evidence="documented")
+def check(images: ImageSet) -> Iterator[Finding]:
+    """Images with burnt-out areas.
+
+    Why: Where a channel is at its limit there is no detail to learn, and pale flat areas are learned instead. A
+    white background round the subject does not count.
+    Instead: Use another exposure or leave them out.
+    Sources: the measurements behind the limit stand in `lora_doctor/dataset/thresholds.py`, how well it does in
+    `benchmarks/dataset_accuracy.py`
+
+    ```dataset flagged
+    a.png: 400x400 photo bright=4
+    b.png: 400x400 photo
+    ```
+    ```dataset clean
+    a.png: 400x400 photo
+    b.png: 400x400 white
+    ```
+    """
+    burnt = images.chosen(lambda image: (image.clipped or 0) > CLIPPED)
+    if burnt:
+        yield images.finding(
+            [image.name for image in burnt],
+            f"{many(len(burnt))} burnt out (up to {max(image.clipped or 0 for image in burnt):.0%} of the pixels)",
+            "use another exposure or leave them out",
+        )
