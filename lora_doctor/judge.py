@@ -26,17 +26,12 @@ def judge(
     problems: list[Problem] = []
     for plan, fact in facts:
         for rule in rules_for([plan.trainer], [plan.model.family], fact=type(fact).__name__):
-            if not speaks_of(rule, plan.trainer, plan.model.family) or not selection.runs(rule, plan.trainer):
+            if not rule.speaks_of(plan.trainer, plan.model.family) or not selection.runs(rule, plan.trainer):
                 continue
             for each in run_rule(rule, fact, plan.trainer, name, problems):
                 place = each.finding.place
                 found.setdefault((rule.id, place.document.name, place.span, each.finding.key), each)
     return tuple(found.values()), tuple(problems)
-
-
-def speaks_of(rule: Rule, trainer: str, family: str | None) -> bool:
-    """Whether the rule has anything to say about this trainer and model family."""
-    return (not rule.trainers or trainer in rule.trainers) and (not rule.families or family in rule.families)
 
 
 def run_rule(rule: Rule, fact: Any, trainer: str, name: str, problems: list[Problem]) -> list[Found]:

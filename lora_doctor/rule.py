@@ -31,6 +31,9 @@ TRAINERS: dict[str, tuple[str, ...]] = {
     "onetrainer": ("OneTrainer",),
     "diffusers": ("diffusers",),
 }
+# Folders with rules about other records than a plan.
+OF_OTHER_FACTS = {"adapter", "captions", "dataset", "environment"}
+_SIGNATURE = re.compile(rb"^def check\(\w+: (\w+)", re.M)
 FAMILIES = {"klein": "flux2-klein", "sana": "sana", "sdxl": "sdxl", "flux1": "flux1"}
 
 
@@ -49,15 +52,18 @@ class Rule(NamedTuple):
     until: str
     aliases: tuple[str, ...]
 
-    def speaks_of(self, trainer: str, family: str | None, version: str | None = None) -> bool:
-        """Whether the rule holds for a trainer, a model family and, where one is known, the trainer's version."""
-        if self.trainers and trainer not in self.trainers or self.families and family not in self.families:
-            return False
-        if version is None:
-            return True
-        return not (self.since and _order(version) < _order(self.since)) and not (
-            self.until and _order(version) >= _order(self.until)
+    def speaks_of(self, trainer: str, family: str | None) -> bool:
+        """Whether the rule has anything to say about this trainer and model family."""
+        return not (self.trainers and trainer not in self.trainers) and not (
+            self.families and family not in self.families
         )
+
+    def holds(self, version: str) -> bool:
+        """Whether it holds for a version of its trainer: from `since` on, before `until`; always where unknown."""
+        if not version:
+            return True
+        order = _order(version)
+        return not (self.since and order < _order(self.since)) and not (self.until and order >= _order(self.until))
 
     @property
     def title(self) -> str:
@@ -115,10 +121,15 @@ def topics() -> dict[str, tuple[str, ...]]:
 
 
 @cache
+def load_rule(topic: str, name: str) -> Rule:
+    """The rule in one file."""
+    loaded: Rule = importlib.import_module(f"lora_doctor.rules.{topic}.{name}").check
+    return loaded
+
+
 def load_topic(topic: str) -> tuple[Rule, ...]:
     """The rules in one folder."""
-    modules = (importlib.import_module(f"lora_doctor.rules.{topic}.{name}") for name in topics()[topic])
-    return tuple(module.check for module in modules)
+    return tuple(load_rule(topic, name) for name in topics()[topic])
 
 
 def all_rules() -> list[Rule]:
@@ -126,13 +137,32 @@ def all_rules() -> list[Rule]:
     return [rule for topic in topics() for rule in load_topic(topic)]
 
 
-def rules_for(trainers: Iterable[str], families: Iterable[str | None], fact: str = "Plan") -> list[Rule]:
-    """The rules that can speak of these trainers and families; other trainers' folders are not even imported."""
-    trainers, families = set(trainers), set(families)
+def rules_for(trainers: Iterable[str], families: Iterable[str | None], fact: str = "Plan") -> tuple[Rule, ...]:
+    """The rules that can speak of these trainers and families, and look at this record; few others are imported."""
+    return _rules_for(frozenset(trainers), frozenset(families), fact)
+
+
+@cache
+def _rules_for(trainers: frozenset[str], families: frozenset[str | None], fact: str) -> tuple[Rule, ...]:
     shelves = [
         topic
         for topic in topics()
         if (topic not in TRAINERS or not trainers.isdisjoint(TRAINERS[topic]))
         and (topic not in FAMILIES or FAMILIES[topic] in families)
     ]
-    return [rule for topic in shelves for rule in load_topic(topic) if rule.fact == fact]
+    rules = [
+        load_rule(topic, name)
+        for topic in shelves
+        for name in topics()[topic]
+        if topic not in OF_OTHER_FACTS or _looks_at(topic, name) == fact
+    ]
+    return tuple(rule for rule in rules if rule.fact == fact)
+
+
+@cache
+def _looks_at(topic: str, name: str) -> str:
+    """The record in a rule's signature, read from its text: importing the rule imports what makes such records."""
+    folder = importlib.import_module("lora_doctor.rules").__path__[0]
+    with open(os.path.join(folder, topic, f"{name}.py"), "rb") as file:
+        found = _SIGNATURE.search(file.read())
+    return found[1].decode() if found else ""

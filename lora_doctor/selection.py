@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -38,7 +37,7 @@ class Selection(NamedTuple):
 
     def runs(self, rule: Rule, trainer: str) -> bool:
         """Whether the rule is worth running on a config of this trainer."""
-        return any(self.shows(rule, level) for level in LEVELS) and holds(rule, self.versions.get(trainer, ""))
+        return any(self.shows(rule, level) for level in LEVELS) and rule.holds(self.versions.get(trainer, ""))
 
     def shows(self, rule: Rule, level: str) -> bool:
         """Whether a finding of this rule with this level is wanted."""
@@ -100,15 +99,3 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
 def find_rule(name: str) -> Rule | None:
     """The rule of this id or former id."""
     return next((rule for rule in all_rules() if name == rule.id or name in rule.aliases), None)
-
-
-def holds(rule: Rule, version: str) -> bool:
-    """Whether the rule holds for a version of its trainer: from `since` on, before `until`; always where unknown."""
-    if not version:
-        return True
-    number = _number(version)
-    return not (rule.since and number < _number(rule.since)) and not (rule.until and number >= _number(rule.until))
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))

@@ -79,19 +79,18 @@ def test_excluded_files_are_not_walked(call: Call) -> None:
 
 def test_trainer_and_versions(call: Call) -> None:
     from lora_doctor.rule import Rule, all_rules
-    from lora_doctor.selection import holds
 
     put("lora-doctor.toml", 'trainer = "DIFFUSION-PIPE"\n[versions]\ndiffusion-pipe = "2025-01-01"\n')
     put("a.toml", "epochs = 1\n")
     assert ("a.toml", "never-saves") in rules(call, "a.toml")
     rule: Rule = all_rules()[0]._replace(since="2024-12-10", until="1.2.0")
-    assert [holds(rule._replace(since=""), version) for version in ("1.1.9", "v1.2", "1.2.0", "")] == [
+    assert [rule._replace(since="").holds(version) for version in ("1.1.9", "v1.2", "1.2.0", "")] == [
         True,
         True,
         False,
         True,
     ]
-    assert [holds(rule._replace(until=""), version) for version in ("2024-12-09", "2024-12-10")] == [False, True]
+    assert [rule._replace(until="").holds(version) for version in ("2024-12-09", "2024-12-10")] == [False, True]
 
 
 def test_baseline_in_the_settings(call: Call) -> None:
