@@ -32,8 +32,7 @@ def _pieces(document: Document) -> Iterator[tuple[Command, list[Command]]]:
     """Each command that is cut off, with the pieces that follow it."""
     run: tuple[Command, list[Command]] | None = None
     for before, command in pairwise(sorted(document.commands, key=lambda command: command.span)):
-        first = command.words[0]
-        if first.literal and re.match(r"--[A-Za-z]", first.text):
+        if re.match(rb"--[A-Za-z]", document.text[command.span.start : command.span.start + 3]):
             run = (before, []) if run is None else run
             run[1].append(command)
         elif run is not None:

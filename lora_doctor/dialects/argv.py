@@ -255,10 +255,16 @@ def _inserter(document: Document, words: tuple[Word, ...]) -> Callable[[str, Any
     return insert
 
 
+def _mark(document: Document) -> bytes:
+    """What continues a line: a backslash, PowerShell's backtick, cmd's `^`."""
+    return {"ps1": b"`", "bat": b"^", "cmd": b"^"}.get(document.name.lower().rpartition(".")[2], b"\\")
+
+
 def _gap(document: Document, words: tuple[Word, ...]) -> str:
     """What stands between the last options: a blank, or a continued line with its indentation."""
     for previous, word in reversed(list(pairwise(words))):
         gap = document.text[previous.span.end : word.span.start]
         if word.text.startswith("--"):
-            return gap.decode() if _GAP.fullmatch(gap) else " "
+            continued = b"\n" not in gap or _mark(document) in gap
+            return gap.decode() if continued and _GAP.fullmatch(gap) else " "
     return " "

@@ -317,8 +317,7 @@ def _datasets(config: Config, script: Script, reader: Reader) -> tuple[Dataset, 
     folder = hub if config.has("dataset_name") and not own.written else own
     plain = folder is own and script.data in ("dreambooth", "pairs")
     local = folder is own or (isinstance(hub.value, str) and reader.find(hub.value, config.document) is not None)
-    column = config.get("edit_prompt_column" if script.data == "edits" else "caption_column")
-    from_column = not plain and column.value is not None
+    from_column = not plain and config.has("caption_column")  # with a plain folder the flag is never looked at
     source = "column" if from_column or script.data in ("captions", "edits") else "prompt"
     return (
         Dataset(

@@ -57,8 +57,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         for refusal in config.refused:
             if refusal.why == "escaped blank" and not config.lenient:
                 yield refusal.setting.finding(
-                    "a mark that should continue the line has a blank behind it: the blank becomes a word, and argparse "
-                    "stops at start",
+                    "a mark that should continue the line has a blank behind it: the blank becomes a word, and "
+                    "argparse stops at start",
                     "remove the mark",
                     refusal.fix,
                 )

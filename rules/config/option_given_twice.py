@@ -33,11 +33,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     for config in plan.configs:
+        keys = [setting.key for setting in config.repeated]
         for setting in config.repeated:
             last = config.settings[setting.key.removeprefix("--")]
             if setting.written and last.written and setting.value != last.value:
                 yield setting.finding(
                     f"`{setting.key}` is given twice: {setting.value} here, {last.value} later, which is what counts",
                     "remove one of them",
-                    setting.remove(safe=False),
+                    setting.remove(safe=False) if keys.count(setting.key) == 1 else None,
                 )

@@ -62,11 +62,11 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     if not plan.config.has("caption_column") and not plan.config.open:
         note = plan.cache_latents.finding(
-            "fine with one prompt for all images; with a caption per image (`--caption_column`), this script pairs cached "
-            "latents with the wrong captions"
+            "fine with one prompt for all images; with a caption per image (`--caption_column`), this script pairs "
+            "cached latents with the wrong captions"
         )
         yield note._replace(level="note")
-    if not captions.written or not captions.value:
+    if not captions.written or not any(data.caption_source.value == "column" for data in plan.datasets):
         return
     yield plan.cache_latents.finding(
         f"cached latents are read in another order than the captions of `{captions.value}`: each image is trained with "

@@ -48,7 +48,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     resume, folder = plan.saving.resume, plan.saving.folder
-    if not resume.written or not isinstance(resume.value, str) or resume.value == "latest":
+    if not resume.written or not isinstance(resume.value, str) or resume.value in ("", "latest"):
         return
     parent, _, name = resume.value.rpartition("/")
     if not name:

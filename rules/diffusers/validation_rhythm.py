@@ -68,11 +68,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     every, samples, steps = plan.validation.every_epochs, samples_per_epoch(plan), total_steps(plan)
-    batch, accumulation = plan.batch_size.value, plan.accumulation.value or 1
-    if not plan.validation.prompts.written or not samples or not steps or not isinstance(batch, int) or not every.value:
+    numbers = (plan.batch_size.value, plan.accumulation.value, every.value)
+    batch, accumulation, epochs_between = (number if isinstance(number, int) else 0 for number in numbers)
+    if not plan.validation.prompts.written or not samples or not steps or min(batch, accumulation, epochs_between) < 1:
         return
     epochs = ceil(steps / max(1, ceil(ceil(samples / batch) / accumulation)))
-    drawn = ceil(epochs / every.value)
+    drawn = ceil(epochs / epochs_between)
     tenth = max(1, epochs // 10)
     if drawn > MANY:
         yield every.finding(

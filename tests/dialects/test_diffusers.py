@@ -340,3 +340,21 @@ def test_frozen_share_of_a_bf16_adapter(tmp_path: Path) -> None:
     )
     (found,) = [found for found in found_in(path) if found.rule.id == "adapter-frozen-in-bf16"]
     assert "62% of `lora_A`" in found.finding.message  # counted with torch: 63 %
+
+
+def test_a_caption_column_of_a_plain_folder_is_not_read(tmp_path: Path) -> None:
+    folder = "--instance_data_dir=dog --caption_column=text --instance_prompt=x"
+    assert plan_of(SANA, folder).datasets[0].caption_source.value == "prompt"
+    path = tmp_path / "train.sh"
+    path.write_text(f"python {SANA} --pretrained_model_name_or_path=m {folder} --cache_latents --train_batch_size=1")
+    assert ids(path) == {"caption-column-ignored"}
+
+
+def test_a_column_from_a_variable_is_still_a_column() -> None:
+    plan = plan_of(SANA, "--dataset_name=x/y --caption_column=$COLUMN --instance_prompt=x --train_batch_size=4")
+    assert plan.datasets[0].caption_source.value == "column"
+
+
+def test_a_switch_given_twice_is_not_removed_by_halves() -> None:
+    plan = plan_of(SDXL, "--scale_lr --scale_lr --train_batch_size=2")
+    assert plan.get("scale_lr").remove() is None
