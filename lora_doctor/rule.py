@@ -14,6 +14,8 @@ from lora_doctor.finding import Finding as Finding
 from lora_doctor.finding import Fix as Fix
 from lora_doctor.finding import Place as Place
 from lora_doctor.finding import Related as Related
+from lora_doctor.source.document import Document as Document
+from lora_doctor.source.document import Span as Span
 
 LEVELS = ("error", "warning", "note")
 EVIDENCE = ("reproduced", "source", "documented", "reported", "contested")

@@ -2,10 +2,13 @@ import re
 from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
-from lora_doctor.rule import Finding, rule
+from lora_doctor.rule import Document, Finding, Place, Span, rule
 
 KEYS = ("token", "api_key", "apikey", "secret", "password", "access_key")
 TOKEN = re.compile(r"^(hf_[A-Za-z0-9]{20,}|[0-9a-f]{40}|wandb_v1_\w{20,}|sk-[\w-]{20,}|r8_\w{20,}|ghp_\w{20,})$")
+HUB_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
+RISK = "in plain text: configs are shared, copied and logged"
+ACTION = "take it from the environment, and revoke it if this file was shared"
 NO_SECRET = re.compile(r"^(|none|null|true|false|your.*|xxx.*|<.*>|\$.*|\.\.\.|changeme|path/.*)$", re.I)
 
 
@@ -45,16 +48,46 @@ def check(plan: Plan) -> Iterator[Finding]:
     checkpoint_path = "/models/sd_xl_base_1.0.safetensors"
     dtype = "bfloat16"
     ```
+    ```shell diffusers flagged
+    export HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyzABCDEFGH
+    accelerate launch train_dreambooth_lora_sdxl.py \\
+      --pretrained_model_name_or_path=stabilityai/stable-diffusion-xl-base-1.0 \\
+      --instance_data_dir=data/zwx --output_dir=out --instance_prompt="a photo of zwx" --rank=16
+    ```
+    ```shell diffusers clean
+    export HF_TOKEN=$(cat ~/.token)
+    accelerate launch train_dreambooth_lora_sdxl.py \\
+      --pretrained_model_name_or_path=stabilityai/stable-diffusion-xl-base-1.0 \\
+      --instance_data_dir=data/zwx --output_dir=out --instance_prompt="a photo of zwx" --rank=16
+    ```
     """
+    seen: set[tuple[str, int]] = set()
     for config in plan.configs:
         for key, setting in config.written():
-            value, name = setting.value, key.rpartition(".")[2].lower()
-            if not isinstance(value, str) or NO_SECRET.match(value):
-                continue
-            named = any(name == word or name.endswith(f"_{word}") for word in KEYS) and len(value) >= 8
-            if named or TOKEN.match(value):
-                finding = setting.finding(
-                    f"`{setting.key}` holds a secret in plain text: configs are shared, copied and logged",
-                    "take it from the environment, and revoke it if this file was shared",
-                )
-                yield finding._replace(value=None, private=True)
+            if isinstance(setting.value, str) and _is_secret(key.rpartition(".")[2], setting.value):
+                seen.add((config.document.name, setting.place.span.start if setting.place else 0))
+                yield setting.finding(f"`{setting.key}` holds a secret {RISK}", ACTION)._replace(value=None, private=True)
+    for document in dict.fromkeys(config.document for config in plan.configs):
+        for name, place in _elsewhere(document):
+            if (document.name, place.span.start) not in seen:
+                yield Finding(place, f"`{name}` holds a secret {RISK}", ACTION, name, private=True)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if NO_SECRET.match(value):
+        return False
+    named = any(name.lower() == word or name.lower().endswith(f"_{word}") for word in KEYS) and len(value) >= 8
+    return named or bool(TOKEN.match(value))
+
+
+def _elsewhere(document: Document) -> Iterator[tuple[str, Place]]:
+    """Variables of a script, and hub tokens in comments or wherever else they stand."""
+    covered: list[Span] = []
+    for path, entry in document.entries.items():
+        if path[:1] == ("env",) and entry.literal and _is_secret(str(path[1]), str(entry.value)):
+            covered.append(entry.span)
+            yield str(path[1]), Place(document, entry.span, path)
+    for match in HUB_TOKEN.finditer(document.text):
+        span = Span(*match.span())
+        if not any(start <= span.start < end for start, end in covered):
+            yield "a hub token", Place(document, span)
