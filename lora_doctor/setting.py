@@ -183,6 +183,7 @@ class Config:
         self.anchor = Place(document, document.start())
         self.insert: Callable[[str, Any], Edit | None] | None = None
         self.lenient = False  # the trainer converts strings itself ("1e-4" is a number, "true" a flag)
+        self.unset: tuple[Any, ...] = ()  # values that stand for "not set" here, whatever the key's type
         self.open = False  # more settings follow that can't be read here (`$EXTRA` on a command line)
         self.repeated: list[Setting[Any]] = []  # options of a command line that a later one overrules
         self.refused: list[Refusal] = []  # words of a command line that argparse stops at
@@ -254,6 +255,16 @@ class Config:
         """Whether the trainer's own conversion makes one of `choices` of a value that is spelled otherwise."""
         texts = {str(choice).lower() for choice in choices}
         return self.lenient and str(value).lower() in texts
+
+    def blank(self, key: str) -> bool:
+        """Whether a written value only says that the key is not set: `resume = false` where a path may stand.
+
+        The trainers ask such values for their truth. Numbers they calculate with, whole ones are divided by.
+        """
+        value, known = self.get(key).value, self.table.find(key)
+        if known is None or known.default is not None or known.type.startswith("int"):
+            return False
+        return any(type(value) is type(unset) and value == unset for unset in self.unset)
 
     def written(self) -> Iterator[tuple[str, Setting[Any]]]:
         """Every written setting, tables included, in the order of the file."""

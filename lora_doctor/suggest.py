@@ -41,6 +41,16 @@ def unknown_keys(plan: Plan) -> Iterator[tuple[Config, str, Setting[Any], Sugges
             yield config, key, setting, suggest_key(key, config.table, plan.trainer)
 
 
+def modified(plan: Plan, config: Config) -> bool:
+    """Whether a command is one of a changed copy of the script: it takes several options the script never had.
+
+    Such a copy need not ask for what the script asks for, nor stop where it stops.
+    """
+    if config.prefix != "--":
+        return False
+    return sum(other is config and better is None for other, _, _, better in unknown_keys(plan)) > 1
+
+
 def suggest_key(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
     """The key that was probably meant, or None."""
     renamed = table.renamed.get(table.pattern(key))

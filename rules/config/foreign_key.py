@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.suggest import unknown_keys
+from lora_doctor.setting import is_of_type
+from lora_doctor.suggest import modified, unknown_keys
 
 
 @rule(level="error", evidence="source")
@@ -35,13 +36,25 @@ def check(plan: Plan) -> Iterator[Finding]:
     type = "flux2"
     dtype = "bfloat16"
     ```
+    ```toml sd-scripts flagged
+    pretrained_model_name_or_path = "/models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    learning_rate = 1e-4
+    output_dir = "out"
+    vae_dtype = "fp32"
+    ```
     """
     for config, key, setting, better in unknown_keys(plan):
         if better is not None and better.kind == "foreign":
             same_table = better.key.rpartition(".")[0] == key.rpartition(".")[0]
+            known = config.table.find(better.key)
+            fits = known is None or is_of_type(setting.value, known.type, config.lenient)
             verdict = "the trainer stops at start" if config.strict else "it is ignored and the default stays in place"
-            yield setting.finding(
+            found = setting.finding(
                 f"{plan.trainer} has no key `{setting.key}`: {verdict}",
-                f"{plan.trainer} calls this `{config.prefix}{better.key}`",
-                setting.call(better.key.rpartition(".")[2], safe=False) if same_table else None,
+                f"{plan.trainer} calls this `{config.prefix}{better.key}`"
+                + ("" if fits else ", with values of another kind"),
+                setting.call(better.key.rpartition(".")[2], safe=False) if same_table and fits else None,
             )
+            yield found._replace(level="warning") if modified(plan, config) else found

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.suggest import modified
 
 
 @rule(level="error", evidence="source")
@@ -10,6 +11,7 @@ def check(plan: Plan) -> Iterator[Finding]:
 
     Why: the trainer reads the key without a default, some at start, some only at the first save, when everything
     trained so far is lost.
+    A command with several options the script never had is one of a changed copy, whose needs are not known.
     Instead: add the key.
     Sources: the trainers' own code; tdrussell/diffusion-pipe@8f83dbf utils/saver.py line 140 (`epochs`, read at the
     end of the first epoch)
@@ -39,8 +41,17 @@ def check(plan: Plan) -> Iterator[Finding]:
     type = "adamw_optimi"
     lr = 1e-4
     ```
+    ```shell diffusers clean
+    accelerate launch train_dreambooth_lora_flux.py \
+      --pretrained_model_name_or_path=black-forest-labs/FLUX.1-dev \
+      --reflow_data_root=/data/reflow \
+      --reflow_steps=20 \
+      --output_dir=out
+    ```
     """
     for config in plan.configs:
+        if modified(plan, config):
+            continue
         for key, known in config.table.keys.items():
             if known.required:
                 for name in config.places(key):

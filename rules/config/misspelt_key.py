@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
-from lora_doctor.suggest import unknown_keys
+from lora_doctor.suggest import modified, unknown_keys
 
 
 @rule(level="error", evidence="source")
@@ -34,8 +34,9 @@ def check(plan: Plan) -> Iterator[Finding]:
     for config, _, setting, better in unknown_keys(plan):
         if better is not None and better.kind == "typo":
             verdict = "the trainer stops at start" if config.strict else "it is ignored and the default stays in place"
-            yield setting.finding(
+            found = setting.finding(
                 f"{plan.trainer} has no key `{setting.key}`: {verdict}",
                 f"did you mean `{config.prefix}{better.key}`?",
                 setting.call(better.key.rpartition(".")[2], safe=False),
             )
+            yield found._replace(level="warning") if modified(plan, config) else found

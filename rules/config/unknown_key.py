@@ -1,8 +1,12 @@
 from collections.abc import Iterator
+from typing import Any
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.setting import Config, Setting
 from lora_doctor.suggest import unknown_keys
+
+MANY = 8  # in one file: nobody misremembers that many
 
 
 @rule(level="warning", evidence="source")
@@ -12,7 +16,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     Why: most trainers take the keys they know out of a config and never look at the rest, so the setting has no
     effect and no message says so; those that check their keys stop at start.
     Instead: remove it, or look up what this trainer calls it. A fork, or a version newer than the one in the message,
-    may read more keys: then ignore the finding.
+    may read more keys: then ignore the finding. More than eight in one file are told together.
     Sources: the key lists extracted from each trainer's code, with their versions; unslothai/unsloth#10452,
     https://github.com/unslothai/unsloth/pull/10452
 
@@ -38,9 +42,31 @@ def check(plan: Plan) -> Iterator[Finding]:
     checkpoint_path = "/models/sd_xl_base_1.0.safetensors"
     dtype = "bfloat16"
     ```
+    ```toml musubi-tuner flagged
+    dit = "/models/flux-2-klein-base-4b.safetensors"
+    network_module = "networks.lora_flux_2"
+    network_dim = 16
+    output_dir = "out"
+    gpu_ids = ""
+    training_mode = "LoRA"
+    dataset_config_mode = "folders"
+    dataset_resolution_width = 1024
+    dataset_resolution_height = 1024
+    caching_latent_device = "cuda"
+    caching_teo_device = "cuda"
+    caption_strategy = "txt"
+    generated_toml_path = ""
+    ```
     """
+    found: dict[int, list[tuple[Config, Setting[Any]]]] = {}
     for config, _, setting, better in unknown_keys(plan):
         if better is None:
+            found.setdefault(id(config), []).append((config, setting))
+    for unknown in found.values():
+        if len(unknown) > MANY:
+            yield _together(plan, unknown)
+            continue
+        for config, setting in unknown:
             verdict = "stops at start" if config.strict else "ignores it"
             version = f"{plan.trainer} {config.table.version}"
             yield setting.finding(
@@ -48,3 +74,15 @@ def check(plan: Plan) -> Iterator[Finding]:
                 "remove it, unless your version is newer or a fork",
                 None if config.strict else setting.remove(safe=False),
             )
+
+
+def _together(plan: Plan, unknown: list[tuple[Config, Setting[Any]]]) -> Finding:
+    """One finding for a file with many such keys: it is a fork's, or another program's that starts the trainer."""
+    config, first = unknown[0]
+    names = [f"`{setting.key}`" for _, setting in unknown]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    verdict = "stops at start" if config.strict else "ignores them"
+    return first.finding(
+        f"{len(names)} keys are none of {plan.trainer} {config.table.version}, which {verdict}: {shown}",
+        "give this file to the program they are of, or remove them",
+    )

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.setting import is_of_type
 
 
 @rule(level="error", evidence="source")
@@ -35,14 +36,27 @@ def check(plan: Plan) -> Iterator[Finding]:
     type = "flux2"
     dtype = "bfloat16"
     ```
+    ```toml musubi-tuner clean
+    dit = "/models/flux-2-klein-base-4b.safetensors"
+    vae = "/models/ae.safetensors"
+    text_encoder = "/models/qwen3_4b.safetensors"
+    dataset_config = "dataset.toml"
+    model_version = "klein-base-4b"
+    network_module = "networks.lora_flux_2"
+    network_dim = 16
+    output_dir = "out"
+    dynamo_mode = ""
+    ```
     """
     for config in plan.configs:
         for key, setting in config.written():
             known = config.table.find(key)
             if known is None or not known.choices or not isinstance(setting.value, (str, bool, int, float)):
                 continue
-            if setting.value in known.choices or config.means(setting.value, known.choices):
+            if setting.value in known.choices or config.means(setting.value, known.choices) or config.blank(key):
                 continue
+            if not is_of_type(setting.value, known.type, config.lenient):
+                continue  # which `wrong-type` says
             yield setting.finding(
                 f"`{setting.key}` is {setting.value!r}, which {plan.trainer} {config.table.version} does not know",
                 _offer(setting.value, known.choices),

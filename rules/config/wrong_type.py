@@ -29,11 +29,24 @@ def check(plan: Plan) -> Iterator[Finding]:
     [adapter]
     rank = 32
     ```
+    ```toml sd-scripts clean
+    pretrained_model_name_or_path = "/models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    learning_rate = 1e-4
+    output_dir = "out"
+    resume = false
+    noise_offset = ""
+    base_weights_multiplier = 1
+    ```
     """
     for config in plan.configs:
+        valueless = {refusal.setting.key for refusal in config.refused if refusal.why == "needs a value"}
         for key, setting in config.written():
             known = config.table.find(key)
             if known is None or setting.value is None or is_of_type(setting.value, known.type, config.lenient):
+                continue
+            if config.blank(key) or setting.key in valueless:
                 continue
             shown = repr(setting.value) if isinstance(setting.value, (str, int, float, bool)) else "a table or list"
             yield setting.finding(

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.suggest import modified
 
 
 @rule(level="error", evidence="source")
@@ -45,7 +46,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     hub = plan.get("dataset_name")
     local = "instance_data_dir" if "instance_data_dir" in plan.config.table.keys else "train_data_dir"
     folder = plan.get(local)
-    if plan.config.open:
+    if plan.config.open or modified(plan, plan.config):
         return
     if hub.written and folder.written and local == "instance_data_dir":
         yield folder.finding(
