@@ -136,8 +136,7 @@ def _argument(scan: Scanner, ends: str = "") -> list[Word]:
         part, plain, sure = _part(scan, char)
         text, literal, known = text + part, literal and plain, known and sure
     if scan.at == start:  # `(expression)` as an argument
-        depth = scan.source.find(")", scan.at)
-        scan.at = len(scan.source) if depth < 0 else depth + 1
+        scan.at = max(_closed(scan, scan.at), start + 1)
         return [Word(scan.source[start : scan.at], Span(start, scan.at), False, False)]
     return [Word(text, Span(start, scan.at), literal, known)]
 
@@ -190,15 +189,30 @@ def _double(scan: Scanner) -> tuple[str, bool, bool]:
 def _variable(scan: Scanner) -> tuple[str, bool, bool]:
     found = _NAME.match(scan.source, scan.at)
     if not found:
-        call = re.compile(r"\$\([^)]*\)?").match(scan.source, scan.at)
-        scan.at = call.end() if call else scan.at + 1
-        return (call[0], False, False) if call else ("$", True, True)
+        start, scan.at = scan.at, _closed(scan, scan.at + 1)
+        text = scan.source[start : scan.at]
+        return text, text == "$", text == "$"
     scan.at = found.end()
     value = scan.variables.get((found[1] or found[2]).lower())
     member = scan.source[scan.at : scan.at + 1] in ("[", ":") and not found[2]
     if value is None or not value.known or member:
         return found[0], False, False
     return value.text, False, True
+
+
+def _closed(scan: Scanner, at: int) -> int:
+    """Behind the parenthesis that closes the one at `at`, or the end; `at` itself where none stands there."""
+    depth, quote = 0, ""
+    while at < len(scan.source):
+        char = scan.source[at]
+        if quote or (depth and char in "\"'"):
+            quote = "" if char == quote else quote or char
+        else:
+            depth += (char == "(") - (char == ")")
+            if depth <= 0:
+                return at + (char == ")" and depth == 0)
+        at += 1
+    return at
 
 
 def _open_quote(scan: Scanner) -> SourceError:

@@ -135,6 +135,16 @@ def test_powershell() -> None:
     assert commands(text, "train.ps1")[2:] == [["python", "y.py", "?@more"], ["python", "z.py"]]
 
 
+def test_powershell_expressions_end_at_their_own_parenthesis() -> None:
+    text = (
+        '[void]$args.Add("--backend=$($backend.ToUpper())")\n'
+        'python x.py --name "a$(Get-Date -Format "yy)")" (Join-Path $a (Split-Path $b)) --rank 8\n'
+    )
+    assert commands(text, "train.ps1")[1] == [
+        "python", "x.py", "--name", '?a$(Get-Date -Format "yy)")', "?(Join-Path $a (Split-Path $b))", "--rank", "8",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["a.ps1", "a.bat"])
 def test_a_blank_behind_the_mark_ends_the_command(name: str) -> None:
     mark = "`" if name == "a.ps1" else "^"
