@@ -13,6 +13,12 @@ from lora_doctor.setting import Setting
 from lora_doctor.source.document import Command, Document, Word
 
 _LAUNCHERS = re.compile(r"^(.*[/\\])?(accelerate|accelerate-launch|python[\d.]*w?|torchrun|deepspeed)(\.exe)?$")
+# commands that look at a script, copy it or stop it, and run nothing
+_NO_RUN = re.compile(
+    r"^(.*[/\\])?(pkill|pgrep|killall|kill|ps|cp|mv|ls|rm|ln|cat|head|tail|less|grep|sed|awk|find|echo|printf|touch|chmod"
+    r"|chown|wget|curl|git|test|stat|diff|nano|vim?|code|dos2unix|rsync|scp|type|where|write-(host|output)|copy-item)$",
+    re.I,
+)
 _PROCESSES = ("num_processes", "nproc_per_node", "num_gpus")
 
 
@@ -31,6 +37,12 @@ class Launcher(NamedTuple):
 
     precision: Setting[str] = Setting()
     processes: Setting[int] = Setting()
+
+
+def only_named(before: tuple[Word, ...]) -> bool:
+    """Whether a script behind these words is an argument of another program: `pkill -f train_x.py` runs nothing."""
+    first = next((word.text for word in before if _LAUNCHERS.match(word.text) or _NO_RUN.match(word.text)), "")
+    return bool(_NO_RUN.match(first))
 
 
 def launches(document: Document, known: Callable[[str], bool]) -> Iterator[Launch]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lora_doctor.dialects.argv import command_config, flags
+from lora_doctor.dialects.launch import only_named
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.setting import Config, KeyTable, Setting, key_table, key_tables
@@ -61,7 +62,7 @@ def _call(command: Command) -> Call | None:
         if not word.text.endswith(".py") and not runs_module:
             continue
         match = _SCRIPT.match(word.text) or _OWN_PATH.match(word.text)
-        if match:
+        if match and not only_named(command.words[:i]):
             return Call(command, f"{match[1]}.py", command.words[:i], command.words[i + 1 :])
     return None
 
@@ -84,6 +85,8 @@ def file_table(script: str) -> KeyTable:
     """The same options in a `--config_file`: unknown ones are ignored, none is required, the flags may have it."""
     table = script_table(script)
     keys = {name: key._replace(required=False) for name, key in table.keys.items()}
+    if "base_weights_multiplier" in keys:  # not looked at without `base_weights`
+        keys["base_weights_multiplier"] = keys["base_weights_multiplier"]._replace(type="float|list[float]")
     if "**" in keys:  # an option that is not in the table takes any number of words, and in a file any value
         keys["**"] = keys["**"]._replace(type="any")
     return table._replace(keys=keys, strict=False)
@@ -118,6 +121,7 @@ def settings(document: Document, call: Call, reader: Reader) -> Settings:
     for key, setting in file.settings.items():
         if key in table.keys:
             config.settings.setdefault(key, setting)
+    config.unset = file.unset
     return Settings(config, file)
 
 
@@ -133,6 +137,7 @@ def flat_config(document: Document, table: KeyTable) -> Config:
         flat.pop(name, None)
         flat[name] = setting
     config.settings = flat
+    config.unset = ("", False)
     return config
 
 

@@ -34,6 +34,10 @@ RENAMED = (
 )
 
 
+# what no version renamed but a migration took apart
+SPREAD = ("weight_dtype", "gradient_checkpointing", "enable_activation_offloading", "layer_offload_fraction")
+
+
 def version_of(data: dict[str, Any]) -> int | None:
     """The format's number; None for a preset, which has none. A very old config has none either: that is 0."""
     version = data.get("__version")
@@ -66,9 +70,15 @@ def list_config(document: Document, table: str) -> Config:
 
 
 def _table(version: int | None) -> KeyTable:
-    """Of another version than the table's, any further key may be one that version reads or once wrote."""
+    """Of another version than the table's, any further key may be one that version reads or once wrote.
+
+    A preset does not say its version: the window takes it for today's, `train.py` for the oldest.
+    """
     table = key_table("onetrainer", "config")
-    if version is None or version == NEWEST:
+    if version is None:
+        old = (*SPREAD, *(name for name, _, _ in RENAMED))
+        return table._replace(keys={name: Key("any") for name in old} | table.keys)
+    if version == NEWEST:
         return table
     return table._replace(keys=table.keys | {"**": Key("any")})
 

@@ -88,6 +88,8 @@ _TELLING = {"clip_g": "sd3_train_network.py", "gemma2": "lumina_train_network.py
             "byt5": "hunyuan_image_train_network.py", "t5xxl": "flux_train_network.py"}  # fmt: skip
 _NAMED = {"sdxl": "sdxl_train_network.py", "sd15": "train_network.py", "sd2": "train_network.py",
           "flux1": "flux_train_network.py", "sd3": "sd3_train_network.py"}  # fmt: skip
+_TRAINERS = {"sd-lora": "train_network.py", "sdxl-lora": "sdxl_train_network.py", "flux-lora": "flux_train_network.py",
+             "sd3-lora": "sd3_train_network.py"}  # fmt: skip  # the words of lora-scripts
 
 ONE_PROCESS: Setting[int] = Setting()  # as far as the config can say: accelerate's own config may start more
 
@@ -163,6 +165,7 @@ def _command(document: Document, call: Call, reader: Reader) -> Plan:
 def _script(config: Config) -> str:
     """Which script the settings are for, as far as they say so: by the module, the keys, the checkpoint's name."""
     named = _MODULES.get(str(config.get("network_module").value))
+    named = named or _TRAINERS.get(str(config.get("model_train_type").value))
     told = next((script for key, script in _TELLING.items() if config.get(key).value), None)
     family = identify_name(str(config.get("pretrained_model_name_or_path").value or "")).family
     return named or told or _NAMED.get(family or "", "")

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from lora_doctor.dialects.argv import command_config, flags
+from lora_doctor.dialects.launch import only_named
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.finding import Place
@@ -85,7 +86,7 @@ def _call(command: Command) -> Call | None:
     for i, word in enumerate(command.words):
         match = _NAME.match(word.text)
         before, behind = command.words[:i], command.words[i + 1 :]
-        if match and match[1] in key_tables("sd_scripts") and "musubi" not in word.text:
+        if match and match[1] in key_tables("sd_scripts") and "musubi" not in word.text and not only_named(before):
             return Call(command, match[1], before, behind)
         if not word.known and _LAUNCHED.search(" ".join(each.text for each in before)) and _ours(behind):
             held = Call(command, "", before, behind)  # `$trainer_file`, the last variable before its options
@@ -125,6 +126,8 @@ def _in_file(name: str, key: Key) -> Key:
         return key._replace(choices=(*key.choices, 75))  # two tokens are added to whatever number stands there
     if name == "dynamo_backend":
         return key._replace(choices=())  # not read without `torch_compile`
+    if name == "base_weights_multiplier":
+        return key._replace(type="float|list[float]")  # not looked at without `base_weights`
     if name == "text_encoder_lr":
         return key._replace(type="float|list[float]")  # train_network.py: "toml backward compatibility"
     if key.type == "bool" and name not in _CHECKED:
@@ -150,6 +153,7 @@ def settings(document: Document, call: Call, reader: Reader) -> Settings:
     for key, setting in file.settings.items():
         if key in config.table.keys:
             config.settings.setdefault(key, setting)
+    config.unset = file.unset
     config.table = file_table(call.script)  # what stands in the file is not held to argparse's types
     return Settings(config, file)
 
@@ -166,7 +170,10 @@ def percentage(value: Any) -> Any:
 
 def flat_config(document: Document, script: str) -> Config:
     """A `--config_file`: the names of its sections are dropped, the last of two equal keys wins."""
-    config = structured_config(document, file_table(script, written_by_gui(document.data)))
+    table = file_table(script, written_by_gui(document.data))
+    if of_lora_scripts(document.data):
+        table = table._replace(keys=table.keys | {"**": Key("any")})
+    config = structured_config(document, table)
     flat: dict[str, Setting[Any]] = {}
     for key, setting in config.settings.items():
         section, _, name = key.partition(".")
@@ -176,6 +183,10 @@ def flat_config(document: Document, script: str) -> Config:
             flat.pop(name, None)
             flat[name] = setting._replace(key=name)
     config.settings = flat
+    config.unset = ("", False)
+    if of_lora_scripts(document.data):
+        config.settings = {key: setting for key, setting in flat.items() if setting.value != ""}
+        config.lenient = config.open = True
     config.insert = _inserter(document, config.insert)
     return config
 
@@ -193,6 +204,15 @@ def _inserter(
 def written_by_gui(data: dict[str, Any]) -> bool:
     """`noise_offset_type` is a field of the GUI that it writes down and no script reads."""
     return "noise_offset_type" in data
+
+
+def of_lora_scripts(data: dict[str, Any]) -> bool:
+    """A preset of Akegarasu's lora-scripts: its window drops empty fields, converts the others and adds its own.
+
+    Source: Akegarasu/lora-scripts mikazuki/app/api.py, which takes `model_train_type` out again.
+    """
+    tables = (data, *(table for table in data.values() if isinstance(table, dict)))
+    return any("model_train_type" in table for table in tables)
 
 
 def launch_flags(document: Document, call: Call) -> Config:

@@ -319,3 +319,14 @@ def test_what_is_spelled_as_elsewhere() -> None:
         "output-format-unsupported", "value-not-accepted", "warmup-of-one", "alpha-zero", "resolution-unreadable",
         "wrong-type", "interval-of-zero", "loss-weight-of-other-noise", "concept-adds-nothing", "prompt-file-missing",
     }  # fmt: skip
+
+
+def test_presets_of_older_versions_keep_their_keys(tmp_path: Path) -> None:
+    preset = tmp_path / "#zwx.json"
+    preset.write_text(
+        '{"base_model_name": "m", "training_method": "LORA", "model_type": "STABLE_DIFFUSION_15", "vae": '
+        '{"weight_dtype": "FLOAT_32"}, "weight_dtype": "FLOAT_16", "gradient_checkpointing": "CPU_OFFLOADED", '
+        '"layer_offload_fraction": 0.5}',
+        encoding="utf-8",
+    )
+    assert found(preset, "warning") == set()

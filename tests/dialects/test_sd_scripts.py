@@ -387,3 +387,23 @@ def test_windows_scripts() -> None:
     assert shell.config.open  # `$ext_args` may hold anything
     batch = plans(FIXTURES / "windows.bat")[0]
     assert (batch.script, batch.timesteps.shift.value) == ("flux_train_network.py", 3.1582)
+
+
+def test_a_command_that_only_names_a_script_runs_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "prepare.sh"
+    script.write_text("pkill -f sdxl_train_network.py\ncp sd-scripts/train_network.py backup/\n", encoding="utf-8")
+    assert recognise(read_file(script)) is None
+
+
+def test_presets_of_lora_scripts(tmp_path: Path) -> None:
+    """Its window drops empty fields and makes numbers of text before a script sees them."""
+    preset = tmp_path / "preset.toml"
+    preset.write_text(
+        '[metadata]\nname = "zwx"\n[data]\nmodel_train_type = "sdxl-lora"\nnetwork_module = "lycoris.kohya"\n'
+        'network_dim = 16\nunet_lr = "1e-4"\nmin_snr_gamma = ""\nlycoris_algo = "lokr"\nsample_every_n_epochs = 2\n',
+        encoding="utf-8",
+    )
+    (plan,) = plans(preset)
+    assert plan.model.declared.family == "sdxl"
+    assert not plan.config.has("min_snr_gamma")
+    assert [(found.rule.id, found.level) for found in lint_file(preset).found if found.level != "note"] == []
