@@ -6,6 +6,7 @@ The spellings are those of diffusers, PEFT, ComfyUI, kohya-ss/sd-scripts, LyCORI
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 DENOISER = "denoiser"
@@ -103,12 +104,17 @@ def _old(stem: str, role: str) -> tuple[str, str, str] | None:
     return (stem, role, "") if stem.endswith(("_lora1", "_lora2")) else None
 
 
+@lru_cache(maxsize=4096)
 def _part(stem: str) -> tuple[str, str]:
     encoder = _TEXT_ENCODER.match(stem)
     if encoder:
         number = encoder[2] or encoder[3] or ""
         return "text_encoder" if number in ("", "1") else f"text_encoder_{number}", encoder[0]
-    return DENOISER, next((p for p in _PREFIXES if stem.startswith(p)), "")
+    if stem.startswith(_PREFIXES):
+        for prefix in _PREFIXES:
+            if stem.startswith(prefix):
+                return DENOISER, prefix
+    return DENOISER, ""
 
 
 def flatten(layer: str) -> str:

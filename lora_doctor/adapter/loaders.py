@@ -88,16 +88,17 @@ def loadings(case: Case) -> tuple[Loading, ...]:
         (trainer, _kohya_trainers, "kohya"),
         ("InvokeAI", _invoke, "comfyui"),
     )
-    return tuple(_row(case, consumer, look(case), target) for consumer, look, target in rows)
+    trained = dict(zip(map(id, case.file.layers), case.scales.trained))
+    return tuple(_row(case, consumer, look(case), target, trained) for consumer, look, target in rows)
 
 
-def _row(case: Case, consumer: str, answer: Answer | None, target: str) -> Loading:
+def _row(case: Case, consumer: str, answer: Answer | None, target: str, trained: dict[int, float]) -> Loading:
     total = len(case.file.layers)
     if answer is None:
         return Loading(consumer, "unknown", 0, total, "not known to lora-doctor for this model or format")
     count = len(answer.layers)
     status = "fails" if answer.error else "all" if count == total else "some" if count else "none"
-    wrong = _wrong_scale(case, answer)
+    wrong = _wrong_scale(trained, answer)
     reason = answer.reason
     if wrong is not None:
         reason = "; ".join(filter(None, (reason, f"{wrong:g} times the trained strength: {_where(case.scales)}")))
@@ -109,11 +110,10 @@ def _where(scales: Scales) -> str:
     return f"alpha stands in its {scales.source}" if scales.source != "tensors" else "its alpha tensors are not used"
 
 
-def _wrong_scale(case: Case, answer: Answer) -> float | None:
+def _wrong_scale(trained: dict[int, float], answer: Answer) -> float | None:
     """The largest deviation from the trained scale, as a factor."""
     if answer.error or answer.scale is None:
         return None
-    trained = dict(zip(map(id, case.file.layers), case.scales.trained))
     pairs = [(answer.scale(layer), trained[id(layer)]) for layer in answer.layers if layer.rank]
     ratios = [used / meant for used, meant in pairs if meant and used != meant]
     return max(ratios, key=lambda r: max(r, 1 / r)) if ratios else None

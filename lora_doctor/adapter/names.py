@@ -9,7 +9,7 @@ comfy/utils.py (flux_to_diffusers, unet_to_diffusers). A test holds them against
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from lora_doctor.adapter.keys import flatten
@@ -155,6 +155,7 @@ def fused_name(pair: Pair) -> str | None:
     return f"{head}.{name}" if name and len(pair.parts) == 3 else None
 
 
+@lru_cache(maxsize=16384)
 def find(family: str, layer: str) -> Place | None:
     """Find a layer by its name, dotted or flat, in any naming of a family (or of a UNet's id); None if it has none."""
     flat = flatten(layer)

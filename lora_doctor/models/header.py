@@ -144,7 +144,7 @@ def _tensor(name: str, key: str, entry: Any) -> TensorInfo:
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         begin, end = offsets
         sane = isinstance(dtype, str) and isinstance(shape, list) and len(shape) <= 64
-        sane = sane and all(_is_count(n) for n in (*shape, begin, end))
+        sane = sane and _is_count(begin) and _is_count(end) and all(map(_is_count, shape))
     except (TypeError, KeyError, ValueError):
         sane = False
     if not sane or end < begin:
@@ -156,7 +156,7 @@ def _tensor(name: str, key: str, entry: Any) -> TensorInfo:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
+    return type(value) is int and 0 <= value < 9_223_372_036_854_775_808  # 2 ** 63
 
 
 def _config(path: Path, label: str) -> dict[str, Any]:
