@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,8 +127,21 @@ def topics() -> dict[str, tuple[str, ...]]:
 
 @cache
 def load_rule(topic: str, name: str) -> Rule:
-    """The rule in one file."""
-    loaded: Rule = importlib.import_module(f"lora_doctor.rules.{topic}.{name}").check
+    """The rule in one file.
+
+    It is loaded from where it is known to lie: `import_module` would search for it, which costs a lint of one file
+    4 of 80 ms.
+    """
+    module = f"lora_doctor.rules.{topic}.{name}"
+    if module not in sys.modules:
+        package = importlib.import_module(f"lora_doctor.rules.{topic}")
+        path = os.path.join(package.__path__[0], f"{name}.py")
+        spec = spec_from_file_location(module, path, loader=SourceFileLoader(module, path))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[module] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[module])
+    loaded: Rule = sys.modules[module].check
     return loaded
 
 

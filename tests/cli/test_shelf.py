@@ -22,7 +22,8 @@ def test_no_rule_is_missed(fact: str) -> None:
 
 
 def test_folders_of_other_records_are_not_imported_for_a_plan() -> None:
-    code = "import sys; from lora_doctor.rule import rules_for; rules_for(['ai-toolkit'], ['sdxl']); print(*sys.modules)"
+    code = "import sys; from lora_doctor.rule import rules_for\n"
+    code += "rules_for(['ai-toolkit'], ['sdxl']); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     rules = {rule.check.__module__ for rule in all_rules() if rule.topic in OF_OTHER_FACTS and rule.fact != "Plan"}
     assert rules
