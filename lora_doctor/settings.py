@@ -194,6 +194,15 @@ def _trainer(value: Any, root: str) -> str:
     return found
 
 
+def _recipe(value: Any, root: str) -> str:
+    from lora_doctor.recipes import RECIPES
+
+    name = _string(value, root)
+    if name not in RECIPES:
+        raise SourceError(f"`{name}` is no recipe lora-doctor knows ({', '.join(RECIPES)})")
+    return name
+
+
 def _baseline(value: Any, root: str) -> Path:
     return Path(root) / _string(value, root)
 
@@ -204,7 +213,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "per-path-ignores": _per_path,
     "ignore-keys": _keys,
     "exclude": _strings,
-    "recipe": _string,
+    "recipe": _recipe,
     "versions": _versions,
     "baseline": _baseline,
     "trainer": _trainer,

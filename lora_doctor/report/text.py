@@ -78,7 +78,9 @@ def _tail(name: str) -> str:
 def _counts(report: Report) -> str:
     if not report.found:
         checked = f"{many(len(report.files), _word(report))} checked"
-        return f"{checked}: nothing found" if report.files else "no training config found"
+        if report.files:
+            return f"{checked}: nothing found"
+        return "nothing could be checked" if report.failed else "no training config found"
     levels = ", ".join(
         paint(many(number, level), level, report.colour) for level, number in report.counts().items() if number
     )

@@ -93,6 +93,16 @@ def test_trainer_and_versions(call: Call) -> None:
     assert [rule._replace(until="").holds(version) for version in ("2024-12-09", "2024-12-10")] == [False, True]
 
 
+def test_a_recipe_is_held_against_the_config(call: Call) -> None:
+    klein = FINE.replace('type = "sdxl"\ncheckpoint_path', 'type = "flux2"\ndiffusion_model')
+    klein = klein.replace("stabilityai/stable-diffusion-xl-base-1.0", "FLUX.2-klein-base-9B").replace("1e-4", "3e-4")
+    put("a.toml", klein)
+    put("lora-doctor.toml", 'recipe = "klein-fifty-runs"\n')
+    with_recipe = json.loads(call("lint", "--format=json", "a.toml").out)["findings"]
+    without = json.loads(call("lint", "--format=json", "--isolated", "a.toml").out)["findings"]
+    assert {f["rule"] for f in with_recipe} - {f["rule"] for f in without}
+
+
 def test_baseline_in_the_settings(call: Call) -> None:
     put("lora-doctor.toml", 'baseline = "known.json"\nselect = ["never-saves"]\n')
     put("a.toml", NEVER_SAVES)
@@ -113,6 +123,7 @@ def test_baseline_in_the_settings(call: Call) -> None:
         ('select = ["neversaves"]', "`select`: `neversaves` is no rule, topic or level; did you mean `never-saves`?"),
         ('trainer = "khoya"', "`trainer`: `khoya` is no trainer lora-doctor knows ("),
         ('[ignore-keys]\n"a.json" = ["lr"]', '`ignore-keys`: `lr` wants the form "key: rule"'),
+        ('recipe = "klien"', "`recipe`: `klien` is no recipe lora-doctor knows ("),
         ("[versions]\ndiffusion-pipe = 1", "`versions`: wants a string"),
         ("exclude = [", "not valid TOML: "),
     ],
