@@ -14,7 +14,7 @@ from lora_doctor.dialects import Dialect, recognise
 from lora_doctor.dialects.reader import Problem, Reader
 from lora_doctor.history import rate_changes
 from lora_doctor.judge import judge, suppress, unexpected
-from lora_doctor.plan import Plan
+from lora_doctor.plan import Dataset, Plan
 from lora_doctor.result import File as File
 from lora_doctor.result import Found as Found
 from lora_doctor.result import Options as Options
@@ -123,6 +123,12 @@ def _facts(
 ) -> tuple[list[tuple[Plan, Any]], list[Problem]]:
     """The records that rules look at, each with the plan it belongs to."""
     facts: list[tuple[Plan, Any]] = [(plan, plan) for plan in plans]
+    if options.datasets and any(_has_captions(data) for plan in plans for data in plan.datasets):
+        from lora_doctor.captions.read import read_captions
+
+        facts += [(plan, captions) for plan in plans for captions in read_captions(plan)]
+    if options.datasets and any(data.listing and data.listing.images for plan in plans for data in plan.datasets):
+        facts += _images(plans)
     if options.environment:
         from lora_doctor.environment import probe
 
@@ -137,11 +143,27 @@ def _facts(
     return facts, damaged
 
 
+def _has_captions(data: Dataset) -> bool:
+    """Whether there can be captions to read on this machine."""
+    return data.listing is not None or data.caption_source.value in ("json", "column")
+
+
 def _adapter(plan: Plan) -> Any:
     """The LoRA the run starts from; a problem where it can't be read."""
     from lora_doctor.adapter.start import adapter_of
 
     return adapter_of(plan)
+
+
+def _images(plans: tuple[Plan, ...]) -> list[tuple[Plan, Any]]:
+    """What is in the images, where the packages for it are installed."""
+    from lora_doctor.dataset.arrays import missing
+
+    if missing():
+        return []
+    from lora_doctor.dataset.exam import exam
+
+    return [(plan, images) for plan in plans for images in exam(plan)]
 
 
 def _duplicates(document: Document) -> list[Problem]:
