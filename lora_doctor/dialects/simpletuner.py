@@ -135,7 +135,7 @@ def _shell_kind(document: Document) -> str | None:
     if any(launch_words(command) is not None or own_words(command) is not None for command in document.commands):
         return "command"
     names = set(variables(document))
-    if len(names & OWN) >= 2:
+    if len(names & OWN) >= 2 and not document.commands:  # train.sh sets them too, between commands
         return "training"
     named = "config.env" in os.path.basename(document.name).lower()
     return "environment" if named and any(option(name) or name == EXTRA for name in names) else None

@@ -59,12 +59,18 @@ OTHER = {
     "TRAINING_NUM_MACHINES": "num_machines",
 }
 PASSED = {name: name.lower() for name in _SAME.split()} | OTHER
+# Switches that chose the family before there was MODEL_FAMILY (2024)
+FAMILIES = {
+    "FLUX": "flux",
+    "STABLE_DIFFUSION_3": "sd3",
+    "PIXART_SIGMA": "pixart_sigma",
+    "KOLORS": "kolors",
+    "STABLE_DIFFUSION_LEGACY": "sd1x",
+}
 OWN = frozenset({
     "DATALOADER_CONFIG", "MODEL_FAMILY", "MODEL_TYPE", "MAX_NUM_STEPS", "NUM_EPOCHS", "LR_SCHEDULE", "TRAIN_BATCH_SIZE",
     "CHECKPOINTING_STEPS", "VALIDATION_STEPS", "VALIDATION_PROMPT", "TRAINING_NUM_PROCESSES", EXTRA,
 })  # fmt: skip
-
-
 def option(name: str) -> str | None:
     """The option that a variable of config.env sets; None where it sets none."""
     return PASSED.get(name) or (name.lower() if name.startswith(PREFIXES) else None)
@@ -87,7 +93,16 @@ def env_settings(document: Document) -> Config:
             config.settings[key] = _setting(document, name, entry)
         elif name == "USE_BITFIT" and str(entry.value).lower() == "true":
             config.settings["layer_freeze_strategy"] = _setting(document, name, entry)._replace(value="bitfit")
+    for name, entry in variables(document).items():
+        if name in FAMILIES and str(entry.value).lower() == "true" and "model_family" not in config.settings:
+            switch = _setting(document, name, entry)
+            config.settings["model_family"] = switch._replace(value=FAMILIES[name], rewrite=_added(config))
     return settle(config)
+
+
+def _added(config: Config) -> Callable[[Any], Edit | None]:
+    """MODEL_FAMILY is written beside the switch that it replaces."""
+    return lambda value: config.insert("model_family", value) if config.insert else None
 
 
 def _setting(document: Document, name: str, entry: Entry) -> Setting[Any]:

@@ -412,3 +412,21 @@ def test_odd_values_are_survived(tmp_path: Path, text: str) -> None:
     result = lint_file(path)
     assert result.files
     assert not result.problems
+
+
+def test_the_old_launcher_is_no_config(tmp_path: Path) -> None:
+    """SimpleTuner's train.sh sets defaults between its commands."""
+    script = tmp_path / "train.sh"
+    script.write_text(
+        "source config/config.env\nexport MIXED_PRECISION=bf16\nTRAINING_NUM_PROCESSES=1\nTRAIN_BATCH_SIZE=4\n"
+        "accelerate launch $ACCELERATE_EXTRA_ARGS train.py --learning_rate $LEARNING_RATE\n",
+        encoding="utf-8",
+    )
+    assert recognise(read_file(script)) is None
+
+
+def test_a_switch_of_2024_names_the_family(tmp_path: Path) -> None:
+    file = tmp_path / "config.env"
+    file.write_text("export MODEL_TYPE='lora'\nexport FLUX=true\nexport MAX_NUM_STEPS=2000\nexport NUM_EPOCHS=0\n")
+    (plan,) = plans(file)
+    assert plan.model.family == "flux1"
