@@ -119,8 +119,10 @@ def arch_of(config: Config) -> Arch | None:
     return ARCHS.get(arch_setting(config).value or "")
 
 
-def declared(arch: Arch | None) -> ModelIdentity:
+def declared(config: Config) -> ModelIdentity:
     """What the architecture says of the model file."""
+    arch = arch_of(config)
     if arch is None:
         return UNKNOWN
-    return ModelIdentity(family=arch.family, size=arch.size, variant=arch.variant, evidence="by its arch")
+    evidence = "by its arch" if arch_setting(config).written else "by default"
+    return ModelIdentity(family=arch.family, size=arch.size, variant=arch.variant, evidence=evidence)

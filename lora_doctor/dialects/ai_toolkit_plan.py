@@ -43,7 +43,7 @@ def training_plan(config: Config, reader: Reader, trainer: str) -> Plan:
         trainer,
         "training",
         config,
-        model=reader.component(get("model.name_or_path"), config.document, declared(arch_of(config))),
+        model=reader.component(get("model.name_or_path"), config.document, declared(config)),
         text_encoder=_text_encoder(config, reader),
         vae=reader.component(get("model.vae_path"), config.document),
         network=_network(config),

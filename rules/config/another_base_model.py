@@ -27,6 +27,25 @@ def check(plan: Plan) -> Iterator[Finding]:
     path = "black-forest-labs/FLUX.2-klein-base-9B"
     family = "flux2-klein-9b"
     ```
+    ```yaml ai-toolkit flagged
+    job: extension
+    config:
+      name: zwx
+      process:
+        - type: sd_trainer
+          model:
+            name_or_path: stabilityai/stable-diffusion-xl-base-1.0
+    ```
+    ```yaml ai-toolkit clean
+    job: extension
+    config:
+      name: zwx
+      process:
+        - type: sd_trainer
+          model:
+            name_or_path: stabilityai/stable-diffusion-xl-base-1.0
+            is_xl: true
+    ```
     """
     declared, found = plan.model.declared, plan.model.found
     named = plan.model.setting.written and found.certainty != "ambiguous"
@@ -35,10 +54,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     other_family = declared.family != found.family
     other_size = not other_family and declared.size and found.size and declared.size != found.size
     if (other_family or other_size) and {declared.family, found.family} <= FAMILIES.keys():
+        silent = declared.evidence == "by default"
+        says = f"{plan.trainer} takes {{}} where nothing is declared" if silent else "the config declares {}"
         yield plan.model.setting.finding(
-            f"the config declares {_name(declared.family, declared.size)}, the model is "
-            f"{_name(found.family, found.size)}" + (f" ({found.evidence})" if len(found.evidence) < 120 else ""),
-            "change one of them",
+            f"{says.format(_name(declared.family, declared.size))}, the model is {_name(found.family, found.size)}"
+            + (f" ({found.evidence})" if len(found.evidence) < 120 else ""),
+            "declare it" if silent else "change one of them",
         )
 
 

@@ -46,7 +46,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         rest = f" and {more} more begin" if more else " begins"
         yield Finding(
             piece.place,
-            f"`{first}`{rest} a new command: {piece.cause}, so the script never gets them",
+            f"`{first}`{rest} a new command: {piece.cause}, so the script never gets {'them' if more else 'it'}",
             "continue the line above",
             first,
             fix=piece.fix,

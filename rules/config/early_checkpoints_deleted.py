@@ -5,6 +5,8 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 SHORT = 0.6  # of the run: the best checkpoint is often in its first half
+HALF = 0.4  # what covers nearly half of the run is worth a note only
+MANY = 40  # checkpoints nobody compares
 
 
 @rule(level="warning", evidence="reported")
@@ -14,6 +16,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     Why: a LoRA is often best well before the end, and the end is what a short retention leaves. ai-toolkit's own
     defaults (250 steps, 4 kept, 3000 steps) leave steps 2000 to 3000.
     Instead: keep all until they have been compared; a rank-32 LoRA is about 0.1 to 0.3 GB.
+    A window that reaches back over nearly half of the run is a note.
     Sources: ostris/ai-toolkit#570 and #981, https://github.com/ostris/ai-toolkit/issues/570
 
     ```toml lora-doctor flagged
@@ -45,9 +48,13 @@ def check(plan: Plan) -> Iterator[Finding]:
         return  # full checkpoints are many gigabytes each: there, few are kept on purpose
     needed = int(steps // every)
     setting = saving.keep if saving.keep.written else saving.every_steps
-    yield setting.finding(
-        f"{keep} checkpoints, one every {every} steps, are kept of {steps:,.0f}: those before step "
+    many = needed > MANY
+    found = setting.finding(
+        f"{keep} checkpoints, one every {every} steps, are kept of {steps:,.0f} steps: those before step "
         f"{steps * (1 - window):,.0f} are deleted",
-        f"set `{saving.keep.key}` to {needed} or more, until you have compared them",
-        saving.keep.write(needed, safe=False),
+        f"save less often, or raise `{saving.keep.key}`, until you have compared them"
+        if many
+        else f"set `{saving.keep.key}` to {needed} or more, until you have compared them",
+        None if many else saving.keep.write(needed, safe=False),
     )
+    yield found._replace(level="note") if window >= HALF else found

@@ -13,6 +13,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     Why: below the band nothing is learned in any usual number of steps; far above it colours and textures burn within
     a few hundred. The rate is compared after multiplying by the square root of alpha / rank, which is what alpha does
     to Adam.
+    A rate that is only off through an alpha that was left at its default is told of by the rule on alpha.
     Instead: move into the band in the message. Optimisers that find their own rate, Lion and Adafactor are not judged.
     Sources: the recipes named in `lora_doctor/models/families.py`, one by one; bghira/SimpleTuner
     documentation/quickstart/FLUX.md; NVlabs/Sana#250, https://github.com/NVlabs/Sana/issues/250
@@ -31,6 +32,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     [optimizer]
     learning_rate = 1e-4
     ```
+    ```shell diffusers clean
+    accelerate launch train_dreambooth_lora_flux.py \
+      --pretrained_model_name_or_path=black-forest-labs/FLUX.1-dev \
+      --instance_data_dir=dog --instance_prompt="a photo of zwx dog" --output_dir=out \
+      --rank=128 --learning_rate=5e-5 --max_train_steps=2000 --checkpointing_steps=250
+    ```
     """
     rate, family = normalised_learning_rate(plan), FAMILIES.get(plan.model.family or "")
     band = family.learning_rate if family else None
@@ -38,6 +45,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
         return
+    if not plan.network.alpha.written and band.ok[0] <= float(plan.learning_rate.value or 0) <= band.ok[1]:
+        return  # alpha is what is off, and its own rules say so
     low, high = band.warn
     if (high is not None and high < rate < 0.1) or (low is not None and rate < low):
         word = "far above" if rate > band.ok[1] else "far below"

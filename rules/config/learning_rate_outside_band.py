@@ -13,6 +13,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     Why: recipes that work for FLUX.2 Klein span 5e-5 to 2e-4, for SDXL 3e-5 to 5e-4: a rate changes how fast a LoRA
     converges far more than where it ends, so this is a note. The claim that any change of the rate destroys FLUX is
     told, with both sides, by `lora-doctor explain learning-rate-off-recipe`.
+    A rate that is only off through an alpha that was left at its default is told of by the rule on alpha.
     Instead: keep it if it was found by trying; otherwise start inside the band.
     Sources: the recipes named in `lora_doctor/models/families.py`; spacepxl's sweep,
     https://github.com/spacepxl/demystifying-sd-finetuning
@@ -38,6 +39,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
         return
+    if not plan.network.alpha.written and band.ok[0] <= float(plan.learning_rate.value or 0) <= band.ok[1]:
+        return  # alpha is what is off, and its own rules say so
     low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
     if low <= rate <= high and not band.ok[0] * 0.999 <= rate <= band.ok[1] * 1.001:
         scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"

@@ -19,7 +19,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     dataset = "dataset.toml"
     epochs = 10
     save_every_n_epochs = 1
-    eval_every_n_epochs = 1
     [model]
     type = "flux2"
     dtype = "bfloat16"
@@ -43,6 +42,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     held_out = plan.validation.held_out
+    if plan.config.has("eval_every_n_epochs") or plan.config.has("eval_every_n_steps"):
+        return  # `eval-interval-without-datasets`
     if not plan.training or not held_out.key or held_out.place is None or plan.network.kind.value == "full":
         return
     if held_out.value in (None, 0, 0.0, [], "", False):

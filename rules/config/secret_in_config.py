@@ -9,7 +9,10 @@ TOKEN = re.compile(r"^(hf_[A-Za-z0-9]{20,}|[0-9a-f]{40}|wandb_v1_\w{20,}|sk-[\w-
 HUB_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
 RISK = "in plain text: configs are shared, copied and logged"
 ACTION = "take it from the environment, and revoke it if this file was shared"
-NO_SECRET = re.compile(r"^(|none|null|true|false|your.*|xxx.*|<.*>|\$.*|\.\.\.|changeme|path/.*)$", re.I)
+NO_SECRET = re.compile(
+    r"^(|none|null|true|false|your.*|xxx.*|<.*>|\$.*|\.\.\.|changeme|path/.*|xyz-.*|.*(example|placeholder|replace).*)$",
+    re.I,
+)
 
 
 @rule(level="warning", evidence="source")

@@ -4,6 +4,8 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 from lora_doctor.setting import is_of_type
 
+MODELS = ("model.type", "model_type", "model_family", "model.arch")  # newer versions and forks know more of them
+
 
 @rule(level="error", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
@@ -11,7 +13,8 @@ def check(plan: Plan) -> Iterator[Finding]:
 
     Why: some trainers stop, often after loading the model; others fall through to another branch than the one meant
     (sd-scripts with `save_precision = "bfloat16"` in a TOML file saves fp32) or keep the default.
-    Instead: use one of the values in the message.
+    Instead: use one of the values in the message. A model this version does not know may be one a fork or a newer
+    version does: there it is a warning.
     Sources: kohya-ss/sd-scripts@48d368fa library/train_util.py (choices are not applied to a config file);
     tdrussell/diffusion-pipe@8f83dbf utils/common.py DTYPE_MAP, train.py line 857; Nerogar/OneTrainer@23df3832
     modules/util/config/BaseConfig.py
@@ -57,10 +60,13 @@ def check(plan: Plan) -> Iterator[Finding]:
                 continue
             if not is_of_type(setting.value, known.type, config.lenient):
                 continue  # which `wrong-type` says
-            yield setting.finding(
+            offer = _offer(setting.value, known.choices)
+            found = setting.finding(
                 f"`{setting.key}` is {setting.value!r}, which {plan.trainer} {config.table.version} does not know",
-                _offer(setting.value, known.choices),
+                offer,
             )
+            newer = key in MODELS and not offer.startswith("did")
+            yield found._replace(level="warning") if newer else found
 
 
 def _offer(value: object, choices: tuple[object, ...]) -> str:

@@ -4,7 +4,7 @@ from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
 
-@rule(level="warning", evidence="source")
+@rule(level="note", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
     """An evaluation interval, but nothing to evaluate on.
 
