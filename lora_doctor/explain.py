@@ -68,7 +68,7 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 
 def _example(example: Example, flagged: bool, colour: bool) -> Iterator[str]:
-    yield paint(f"{'Flagged' if flagged else 'Fine'} ({example.trainer}, {example.name})", "bold", colour)
+    yield paint(f"{'Flagged' if flagged else 'Fine'} ({example.trainer or 'a LoRA file'}, {example.name})", "bold", colour)
     for name, content in example.beside:
         yield f"    beside it: {name}{': ' + content.splitlines()[0] if content else ''}"
     yield from (f"    on a machine with {line}" for line in example.environment.splitlines())
@@ -84,7 +84,8 @@ def as_markdown(rule: Rule) -> str:
         example = next((each for each in found.examples if each.flagged is flagged), None)
         if example:
             head = "Flagged" if flagged else "Fine"
-            parts.append(f"**{head}** ({example.trainer}):\n\n```{example.syntax}\n{example.text.rstrip()}\n```")
+            subject = example.trainer or "a LoRA file"
+            parts.append(f"**{head}** ({subject}):\n\n```{example.syntax}\n{example.text.rstrip()}\n```")
     return "\n\n".join(parts) + "\n"
 
 

@@ -20,9 +20,11 @@ from lora_doctor.adapter.arrays import FINENESS, Array, Weights, narrow, widen
 from lora_doctor.adapter.convert import Made, write_made
 from lora_doctor.adapter.factors import Product, product, truncate
 from lora_doctor.adapter.facts import Adapter
+from lora_doctor.adapter.identify import BY_ID
 from lora_doctor.adapter.loaders import Case
 from lora_doctor.adapter.read import AdapterError, Layer
 from lora_doctor.adapter.spelling import Spelling, encoder_stem, spelling
+from lora_doctor.models.modules import namings, table
 
 
 class Outcome(NamedTuple):
@@ -187,7 +189,9 @@ def resize(
 def _sums(members: Sequence[Member], style: Spelling, stack: ExitStack) -> Iterator[Sum]:
     """Layers of all files under common names; a layer that one file has fused and another split is refused."""
     grouped: dict[tuple[str, str], list[tuple[Weights, Layer, float]]] = {}
+    kernels: dict[str, tuple[int, ...]] = {}
     for member in members:
+        kernels.update(_kernels(member.adapter))
         weights = stack.enter_context(Weights(member.adapter.file))
         for layer, scale in zip(member.adapter.layers, member.adapter.scales.trained):
             if layer.dora:
@@ -204,7 +208,16 @@ def _sums(members: Sequence[Member], style: Spelling, stack: ExitStack) -> Itera
         dtypes = [t.info.dtype for _, la, _ in found for r, t in la.tensors.items() if r != "alpha"]
         terms = tuple(functools.partial(product, weights, layer, scale) for weights, layer, scale in found)
         finest = max(dtypes, key=lambda d: FINENESS.index(d) if d in FINENESS else 0)
-        yield Sum(part, name, first.kernel, first.outputs or 0, terms, finest)
+        yield Sum(part, name, first.kernel or kernels.get(name, ()), first.outputs or 0, terms, finest)
+
+
+def _kernels(adapter: Adapter) -> dict[str, tuple[int, ...]]:
+    """Kernels of the model's convolutions, by either name: LoHa and LoKr flatten them into the inputs."""
+    if not adapter.identity.candidates or not {"loha", "lokr"} & set(adapter.format.kinds):
+        return {}
+    model = BY_ID[adapter.identity.candidates[0]]
+    tables = (module for naming in namings(model.id) for module in table(model.id, naming))
+    return {module.name: module.kernel for module in tables if module.kernel}
 
 
 def _summed(each: Sum, rank: int | None, energy: float | None, dtype: str) -> tuple[Made, float]:

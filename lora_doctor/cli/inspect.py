@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from lora_doctor.adapter.facts import Adapter
+    from lora_doctor.adapter.series import Series
+    from lora_doctor.models.identify import ModelIdentity
+    from lora_doctor.result import Found
 
 
 @click.command()
@@ -20,58 +27,66 @@ def inspect(files: tuple[str, ...], base: str | None, weights: bool, png: Path |
     The header alone answers; --weights reads on. Several checkpoints of one run are compared in their order. Exits 1
     on errors and warnings, 2 for a file that is no LoRA.
     """
-    import json
-    import sys
-
-    from lora_doctor.adapter import describe
     from lora_doctor.adapter.extra import need
-    from lora_doctor.adapter.fit import fit
-    from lora_doctor.adapter.judge import judge
     from lora_doctor.adapter.read import AdapterError
-    from lora_doctor.adapter.series import series_of
-    from lora_doctor.cli.output import tell, tell_problems, wants_colour
+    from lora_doctor.cli.output import tell
     from lora_doctor.models.identify import identify
 
-    if weights or png:
-        need("numpy", "ml_dtypes", *(("matplotlib",) if png else ()))
     if png and len(files) > 1:
         raise click.UsageError("--png draws one file")
+    if weights or png:
+        need("numpy", "ml_dtypes", *(("matplotlib",) if png else ()))
     model = identify(base) if base else None
-    adapters, refused, results = [], False, []
+    adapters, refused = [], False
     for name in files:
         try:
             adapters.append(_examine(Path(name), base, model, weights or png is not None))
         except AdapterError as error:
             tell(f"{name}: {error.sentence}")
             refused = True
-    worst = False
+    if png and adapters:
+        from lora_doctor.adapter.picture import heat_map
+
+        heat_map(adapters[0], png)
+    wrong = _report(adapters, model, as_json=as_json)
+    return 2 if refused else int(wrong)
+
+
+def _report(adapters: list[Adapter], model: ModelIdentity | None, *, as_json: bool) -> bool:
+    """Print everything; True where a rule found an error or a warning."""
+    import json
+    import sys
+
+    from lora_doctor.adapter import describe
+    from lora_doctor.adapter.fit import fit
+    from lora_doctor.adapter.judge import judge
+    from lora_doctor.adapter.series import series_of
+    from lora_doctor.cli.output import tell_problems, wants_colour
+
+    findings: list[Found] = []
+    results = []
     for adapter in adapters:
         found, problems = judge([adapter], str(adapter.file.path))
         tell_problems(problems)
-        worst |= any(f.level in ("error", "warning") for f in found)
+        findings += found
         suits = fit(adapter.identity, model) if model else None
-        worst |= suits is not None and suits.verdict == "refuses"
         if as_json:
             results.append(describe.as_json(adapter, suits, list(found)))
         else:
             click.echo(describe.text(adapter, suits, list(found), colour=wants_colour(sys.stdout)), color=True)
     series = series_of(adapters)
     repeated = judge([series])[0] if series else ()
-    worst |= any(f.level in ("error", "warning") for f in repeated)
-    if png:
-        from lora_doctor.adapter.picture import heat_map
-
-        heat_map(adapters[0], png)
+    findings += repeated
     if as_json:
         click.echo(json.dumps(_document(results, series, repeated), indent=2, ensure_ascii=False, allow_nan=False))
     elif series:
         click.echo(describe.series_text(series))
         for each in repeated:
             click.echo(f"  {each.level}[{each.rule.id}] {each.finding.sentence}")
-    return 2 if refused else int(worst)
+    return any(each.level in ("error", "warning") for each in findings)
 
 
-def _examine(path: Path, base: str | None, model: Any, weights: bool) -> Any:
+def _examine(path: Path, base: str | None, model: ModelIdentity | None, weights: bool) -> Adapter:
     from lora_doctor.adapter.facts import examine
 
     adapter = examine(path, base=model)
@@ -87,7 +102,7 @@ def _examine(path: Path, base: str | None, model: Any, weights: bool) -> Any:
     return adapter
 
 
-def _document(results: list[Any], series: Any, repeated: Any) -> dict[str, Any]:
+def _document(results: list[dict[str, Any]], series: Series | None, repeated: Sequence[Found]) -> dict[str, Any]:
     from lora_doctor.adapter.describe import SCHEMA_VERSION
 
     together = None

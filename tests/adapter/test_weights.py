@@ -47,7 +47,8 @@ def dense(adapter: Adapter) -> dict[str, Any]:
             elif layer.kind == "loha":
                 whole = (get["hada_w1_a"] @ get["hada_w1_b"]) * (get["hada_w2_a"] @ get["hada_w2_b"])
             else:
-                whole = np.kron(get["lokr_w1"], get["lokr_w2"])
+                second = get["lokr_w2"].reshape(get["lokr_w2"].shape[0], -1)
+                whole = np.kron(get["lokr_w1"], second)
             found[layer.name] = whole * scale
     return found
 
@@ -262,6 +263,24 @@ def test_resize(tmp_path: Path, kind: str) -> None:
         best = (u[:, :2] * s[:2]) @ v[:2]
         assert np.allclose(whole, best, atol=1e-4 * s[0]), name
     assert 0 < outcome.kept[0] <= 1
+
+
+@pytest.mark.parametrize("kind", ["lora", "loha", "lokr"])
+@pytest.mark.parametrize(
+    "layer, kernel", [(r"down_blocks\.0\.attentions\.0\.proj_in", 1), (r"down_blocks\.0\.resnets\.0\.conv1", 3)]
+)
+def test_convolutions_keep_their_kernel(tmp_path: Path, kind: str, layer: str, kernel: int) -> None:
+    adapter = made(tmp_path, model="sd15", format="kohya-diffusers", kind=kind, targets=layer, rank=2, dtype="F32")
+    resize(adapter, tmp_path / "m.safetensors", rank=4)
+    again = examine(tmp_path / "m.safetensors")
+    (lora,) = again.layers
+    rank = lora.rank
+    assert lora.tensors["down"].info.shape == (rank, 320, kernel, kernel)
+    assert lora.tensors["up"].info.shape == (320, rank, 1, 1)
+    (whole,) = dense(again).values()
+    (meant,) = dense(adapter).values()
+    if kind != "lokr":
+        assert np.allclose(whole, meant.reshape(320, -1), atol=1e-4 * np.abs(meant).max())
 
 
 def test_resize_by_energy(tmp_path: Path) -> None:
