@@ -123,6 +123,7 @@ class KeyTable(NamedTuple):
     keys: dict[str, Key]
     strict: bool = False
     renamed: Mapping[str, str] = MappingProxyType({})
+    gone: Mapping[str, str] = MappingProxyType({})  # keys older versions read, with what to know of them today
 
     @staticmethod
     def pattern(key: str) -> str:
@@ -156,7 +157,8 @@ def key_table(file: str, table: str) -> KeyTable:
     content = _file(file)
     keys = {name: _key(*row) for name, row in content["tables"][table].items()}
     strict = table in content.get("strict", ())
-    return KeyTable(content["trainer"], content["version"], content["source"], table, keys, strict)
+    gone = content.get("gone", {}).get(table, {})
+    return KeyTable(content["trainer"], content["version"], content["source"], table, keys, strict, gone=gone)
 
 
 def _key(kind: str, default: Any = None, choices: list[Any] | None = None, required: str = "") -> Key:

@@ -63,13 +63,22 @@ def check(plan: Plan) -> Iterator[Finding]:
       --pretrained_model_name_or_path=stabilityai/stable-diffusion-xl-base-1.0 \\
       --instance_data_dir=data/zwx --output_dir=out --instance_prompt="a photo of zwx" --rank=16
     ```
+    ```shell sd-scripts clean
+    TOKEN="zwx8klmp"
+    accelerate launch sdxl_train_network.py --pretrained_model_name_or_path sdxl.safetensors --output_dir out \
+      --network_module networks.lora --network_dim 16 --train_data_dir "data/10_$TOKEN"
+    ```
+    ```json SimpleTuner clean
+    [{"id": "zwx", "type": "aws", "aws_bucket_name": "zwx", "aws_secret_access_key": "xyz-sdajkhfhakhfjd"}]
+    ```
     """
     seen: set[tuple[str, int]] = set()
     for config in plan.configs:
         for key, setting in config.written():
             if isinstance(setting.value, str) and _is_secret(key.rpartition(".")[2], setting.value):
                 seen.add((config.document.name, setting.place.span.start if setting.place else 0))
-                yield setting.finding(f"`{setting.key}` holds a secret {RISK}", ACTION)._replace(value=None, private=True)
+                found = setting.finding(f"`{setting.key}` holds a secret {RISK}", ACTION)
+                yield found._replace(value=None, private=True)
     for document in dict.fromkeys(config.document for config in plan.configs):
         for name, place in _elsewhere(document):
             if (document.name, place.span.start) not in seen:
@@ -79,7 +88,8 @@ def check(plan: Plan) -> Iterator[Finding]:
 def _is_secret(name: str, value: str) -> bool:
     if NO_SECRET.match(value):
         return False
-    named = any(name.lower() == word or name.lower().endswith(f"_{word}") for word in KEYS) and len(value) >= 8
+    least = 20 if name.lower().endswith("token") else 8  # a shorter token is a trigger word
+    named = any(name.lower() == word or name.lower().endswith(f"_{word}") for word in KEYS) and len(value) >= least
     return named or bool(TOKEN.match(value))
 
 

@@ -57,29 +57,40 @@ def check(plan: Plan) -> Iterator[Finding]:
     caption_strategy = "txt"
     generated_toml_path = ""
     ```
+    ```env SimpleTuner name=config.env flagged
+    export MODEL_TYPE="lora"
+    export MODEL_FAMILY="flux2"
+    export OUTPUT_DIR="output/zwx"
+    export DATALOADER_CONFIG="config/multidatabackend.json"
+    export OPTIMIZER="adamw_bf16"
+    export MAX_NUM_STEPS=2000
+    export NUM_EPOCHS=0
+    export ALLOW_TF32="true"
+    ```
     """
-    found: dict[int, list[tuple[Config, Setting[Any]]]] = {}
-    for config, _, setting, better in unknown_keys(plan):
+    found: dict[int, list[tuple[Config, str, Setting[Any]]]] = {}
+    for config, key, setting, better in unknown_keys(plan):
         if better is None:
-            found.setdefault(id(config), []).append((config, setting))
+            found.setdefault(id(config), []).append((config, key, setting))
     for unknown in found.values():
         if len(unknown) > MANY:
             yield _together(plan, unknown)
             continue
-        for config, setting in unknown:
+        for config, key, setting in unknown:
             verdict = "stops at start" if config.strict else "ignores it"
             version = f"{plan.trainer} {config.table.version}"
+            gone = config.table.gone.get(config.table.pattern(key))
             yield setting.finding(
-                f"`{setting.key}` is not a key of {version}, which {verdict}",
-                "remove it, unless your version is newer or a fork",
+                f"`{setting.key}` is {'gone from' if gone else 'not a key of'} {version}, which {verdict}",
+                f"remove it: {gone}" if gone else "remove it, unless your version is newer or a fork",
                 None if config.strict else setting.remove(safe=False),
             )
 
 
-def _together(plan: Plan, unknown: list[tuple[Config, Setting[Any]]]) -> Finding:
+def _together(plan: Plan, unknown: list[tuple[Config, str, Setting[Any]]]) -> Finding:
     """One finding for a file with many such keys: it is a fork's, or another program's that starts the trainer."""
-    config, first = unknown[0]
-    names = [f"`{setting.key}`" for _, setting in unknown]
+    config, _, first = unknown[0]
+    names = [f"`{setting.key}`" for _, _, setting in unknown]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     verdict = "stops at start" if config.strict else "ignores them"
     return first.finding(

@@ -3,6 +3,8 @@ from collections.abc import Iterator
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, Place, rule
 
+MANY = 8  # alternatives in one file, one a section
+
 
 @rule(level="warning", evidence="reproduced", trainer="sd-scripts")
 def check(plan: Plan) -> Iterator[Finding]:
@@ -33,6 +35,18 @@ def check(plan: Plan) -> Iterator[Finding]:
     network_alpha = 16
     ```
     """
+    found = list(_repeated(plan))
+    if len(found) <= MANY:
+        yield from found
+        return
+    names = ", ".join(f"`{finding.key}`" for finding in found[:3])
+    yield found[0]._replace(
+        message=f"{len(found)} keys stand in several sections ({names}...): they are flattened, and the last counts",
+        action="make a file of each alternative",
+    )
+
+
+def _repeated(plan: Plan) -> Iterator[Finding]:
     for config in plan.configs:
         document, first = config.document, dict[str, tuple[str | int, ...]]()
         if document.syntax != "toml" or config.table.name == "dataset" or not plan.training:
