@@ -68,7 +68,8 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 
 
 def _example(example: Example, flagged: bool, colour: bool) -> Iterator[str]:
-    yield paint(f"{'Flagged' if flagged else 'Fine'} ({example.trainer or 'a LoRA file'}, {example.name})", "bold", colour)
+    subject = example.trainer or "a LoRA file"
+    yield paint(f"{'Flagged' if flagged else 'Fine'} ({subject}, {example.name})", "bold", colour)
     for name, content in example.beside:
         yield f"    beside it: {name}{': ' + content.splitlines()[0] if content else ''}"
     yield from (f"    on a machine with {line}" for line in example.environment.splitlines())

@@ -25,7 +25,7 @@ _DTYPES: dict[str, Any] = {
 }
 STORED = {"fp32": "F32", "bf16": "BF16", "fp16": "F16", "fp8": "F8_E4M3"}
 # From the coarsest to the finest mantissa: a file made of several keeps the finest.
-FINENESS = ("F8_E5M2", "F8_E4M3", "BF16", "F16", "F32", "F64")
+FINENESS = ("F8_E5M2", "F8_E5M2FNUZ", "F8_E4M3", "F8_E4M3FNUZ", "BF16", "F16", "F32", "F64")
 
 
 def numpy_type(dtype: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 from lora_doctor.adapter.facts import Adapter, coverage_of
@@ -152,7 +153,7 @@ def as_json(adapter: Adapter, fit: Fit | None, found: list[Found]) -> dict[str, 
         else {
             "digest": health.digest,
             "norm": health.norm,
-            "blocks": {k: _number(v) for k, v in health.blocks().items()},
+            "blocks": health.blocks(),
             "layers": [layer._asdict() for layer in health.layers],
         },
         "findings": [
@@ -163,6 +164,10 @@ def as_json(adapter: Adapter, fit: Fit | None, found: list[Found]) -> dict[str, 
     }
 
 
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if value == value and abs(value) != float("inf") else None
+def plain(value: Any) -> Any:
+    """The same without NaN and infinity, which JSON does not have: they become null."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import NamedTuple
 
 from lora_doctor.adapter import names
@@ -115,8 +116,9 @@ def _wrong_scale(trained: dict[int, float], answer: Answer) -> float | None:
     if answer.error or answer.scale is None:
         return None
     pairs = [(answer.scale(layer), trained[id(layer)]) for layer in answer.layers if layer.rank]
-    ratios = [used / meant for used, meant in pairs if meant and used != meant]
-    return max(ratios, key=lambda r: max(r, 1 / r)) if ratios else None
+    ratios = [used / meant for used, meant in pairs if meant and isfinite(meant) and used != meant]
+    ratios = [ratio for ratio in ratios if ratio and isfinite(ratio)]
+    return max(ratios, key=lambda r: max(abs(r), 1 / abs(r))) if ratios else None
 
 
 def _repair(case: Case, row: Loading, target: str) -> str:

@@ -283,7 +283,7 @@ def _alphas(path: Path, start: int, groups: Iterable[dict[str, Tensor]]) -> dict
     tensors = [group["alpha"] for group in groups if "alpha" in group]
     if not tensors:
         return found
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:  # a few bytes here and there
         for tensor in tensors:
             begin, end = tensor.info.offsets
             single = tensor.info.shape in ((), (1,)) and 0 < end - begin <= 8

@@ -21,14 +21,15 @@ def diff(first: Path, second: Path, as_json: bool) -> int:
     import json
 
     one, other = opened(first), opened(second)
+    from lora_doctor.adapter.describe import plain
     from lora_doctor.adapter.differ import difference
     from lora_doctor.report.terminal import printable
 
     found = difference(one, other)
     if as_json:
         document = {**found._asdict(), "layers": [layer._asdict() for layer in found.layers]}
-        document["distance"] = found.distance
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False).replace("NaN", "null"))
+        document |= {"distance": found.distance, "cosine": found.cosine, "growth": found.growth}
+        click.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
         return int(not found.equal)
     for names, which in ((found.only_first, first), (found.only_second, second)):
         if names:

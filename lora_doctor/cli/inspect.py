@@ -78,7 +78,8 @@ def _report(adapters: list[Adapter], model: ModelIdentity | None, *, as_json: bo
     repeated = judge([series])[0] if series else ()
     findings += repeated
     if as_json:
-        click.echo(json.dumps(_document(results, series, repeated), indent=2, ensure_ascii=False, allow_nan=False))
+        document = describe.plain(_document(results, series, repeated))
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     elif series:
         click.echo(describe.series_text(series))
         for each in repeated:

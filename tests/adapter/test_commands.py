@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -107,6 +108,26 @@ def test_names_cannot_paint_the_terminal(tmp_path: Path, capsys: pytest.CaptureF
         _, out, _ = call(capsys, *args)
         assert "\x1b[31m" not in out
         assert "\x07" not in out
+
+
+@pytest.mark.parametrize("alpha", [math.inf, -math.inf, math.nan, -1.0, 0.0, 1e-38, 3e38])
+def test_any_alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], alpha: float) -> None:
+    path = made(tmp_path, model=KLEIN, format="kohya", targets="single_blocks.0", alpha=alpha, rank=4).file.path
+    assert call(capsys, "inspect", path)[0] in (0, 1)
+    code, out, err = call(capsys, "inspect", path, "--json")
+    assert err == ""
+    rules = {finding["rule"] for finding in json.loads(out)["files"][0]["findings"]}
+    assert ("alpha-not-finite" in rules) == (not math.isfinite(alpha))
+    assert code == int(bool(rules))
+
+
+def test_any_alpha_in_metadata(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for alpha in ("Infinity", "NaN", "-3", "0", "1e999", "null", '"x"'):
+        recorded = {"lora_adapter_metadata": f'{{"transformer.r": 2, "transformer.lora_alpha": {alpha}}}'}
+        path = made(tmp_path, model=KLEIN, targets="single_transformer_blocks.0", metadata=recorded).file.path
+        code, out, err = call(capsys, "inspect", path, "--json")
+        assert (code in (0, 1), err) == (True, ""), alpha
+        json.loads(out)
 
 
 def test_metadata(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
