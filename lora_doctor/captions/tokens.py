@@ -86,7 +86,7 @@ def own_tokenizer(plan: Plan) -> Any:
             folder = root / os.path.expanduser(written)
             for place in (folder, *(folder / name for name in _folders(plan.model.family))):
                 if (place / "tokenizer.json").is_file() or (place / "merges.txt").is_file():
-                    return _load(str(place))
+                    return load(str(place))
     return None
 
 
@@ -95,7 +95,8 @@ def _folders(family: str | None) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4)
-def _load(folder: str) -> Any:
+def load(folder: str) -> Any:
+    """A tokenizer from the files in a folder, None where they can't be read."""
     from tokenizers import Tokenizer
 
     whole, vocabulary = Path(folder, "tokenizer.json"), Path(folder, "vocab.json")

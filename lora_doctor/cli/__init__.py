@@ -19,6 +19,7 @@ from lora_doctor.source.document import SourceError
 COMMANDS = {
     "lint": "find what will crash, be ignored or waste the run in training configs",
     "dataset": "look into every image and caption of a folder",
+    "trigger": "judge a trigger word, or propose some",
     "explain": "tell why a rule exists, what to do instead, and its sources",
     "rules": "list every rule",
     "plan": "show what a config means: every setting, written or defaulted",
