@@ -38,6 +38,7 @@ class Setting(NamedTuple, Generic[T]):
     rewrite: Callable[[Any], Edit | None] | None = None
     erase: Callable[[], Edit | None] | None = None
     rename: Callable[[str], Edit | None] | None = None
+    name_place: Place | None = None  # where the key itself stands, for findings about the key
 
     @property
     def written(self) -> bool:
@@ -52,7 +53,7 @@ class Setting(NamedTuple, Generic[T]):
         value = None if self.value is None else convert(self.value)
         origin = self.origin if value is not None else "unknown"
         same = type(value) is type(self.value) and value == self.value
-        return Setting(value, origin, self.key, self.place, self.rewrite if same else None, self.erase, self.rename)
+        return Setting(value, origin, self.key, self.place, self.rewrite if same else None, *self[5:])
 
     def finding(
         self, message: str, action: str = "", fix: Fix | None = None, related: tuple[Related, ...] = ()
@@ -61,6 +62,10 @@ class Setting(NamedTuple, Generic[T]):
         assert self.place is not None, f"a finding needs a place: {message}"
         message, action = _EXPONENT.sub("e-", message), _EXPONENT.sub("e-", action)
         return Finding(self.place, message, action, self.key, self.value if self.written else None, fix, related)
+
+    def key_finding(self, message: str, action: str = "", fix: Fix | None = None) -> Finding:
+        """A finding about the key, not its value: it points there."""
+        return self._replace(place=self.name_place or self.place).finding(message, action, fix)
 
     def write(self, value: Any, *, safe: bool = True) -> Fix | None:
         """The fix that writes `value` here."""

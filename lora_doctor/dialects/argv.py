@@ -167,6 +167,7 @@ def _setting(document: Document, flag: Flag, before: dict[Span, Word], key: Key 
         lambda new: _rewrite(document, flag, span, new),
         _eraser(document, before, (flag.word, *(() if flag.inline else flag.values))),
         lambda new: _rename(document, flag, new),
+        Place(document, flag.word.span, place.path),
     )
 
 

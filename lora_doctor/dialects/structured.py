@@ -57,6 +57,7 @@ def _setting(
         lambda new: replace_value(document, path, new),
         lambda: delete_pair(document, path),
         lambda name: rename_key(document, path, name),
+        Place(document, entry.key, path) if entry.key is not None else None,
     )
 
 

@@ -38,6 +38,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     for config, _, setting, better in unknown_keys(plan):
         if better is not None and better.kind == "feature":
             verdict = "the trainer stops at start" if config.strict else "the key is ignored"
-            yield setting.finding(
+            yield setting.key_finding(
                 f"{plan.trainer} has no setting like `{setting.key}`: {verdict}", f"{better.key} has it"
             )

@@ -51,7 +51,7 @@ def check(plan: Plan) -> Iterator[Finding]:
             known = config.table.find(better.key)
             fits = known is None or is_of_type(setting.value, known.type, config.lenient)
             verdict = "the trainer stops at start" if config.strict else "it is ignored and the default stays in place"
-            found = setting.finding(
+            found = setting.key_finding(
                 f"{plan.trainer} has no key `{setting.key}`: {verdict}",
                 f"{plan.trainer} calls this `{config.prefix}{better.key}`"
                 + ("" if fits else ", with values of another kind"),

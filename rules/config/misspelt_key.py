@@ -34,7 +34,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     for config, _, setting, better in unknown_keys(plan):
         if better is not None and better.kind == "typo":
             verdict = "the trainer stops at start" if config.strict else "it is ignored and the default stays in place"
-            found = setting.finding(
+            found = setting.key_finding(
                 f"{plan.trainer} has no key `{setting.key}`: {verdict}",
                 f"did you mean `{config.prefix}{better.key}`?",
                 setting.call(better.key.rpartition(".")[2], safe=False),

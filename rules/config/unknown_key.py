@@ -80,7 +80,7 @@ def check(plan: Plan) -> Iterator[Finding]:
             verdict = "stops at start" if config.strict else "ignores it"
             version = f"{plan.trainer} {config.table.version}"
             gone = config.table.gone.get(config.table.pattern(key))
-            yield setting.finding(
+            yield setting.key_finding(
                 f"`{setting.key}` is {'gone from' if gone else 'not a key of'} {version}, which {verdict}",
                 f"remove it: {gone}" if gone else "remove it, unless your version is newer or a fork",
                 None if config.strict else setting.remove(safe=False),
