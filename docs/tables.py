@@ -64,7 +64,8 @@ def every_rule() -> str:
 
 def _row(rule: Rule) -> str:
     title = rule.title.replace("|", "\\|")
-    return f"| [`{rule.id}`](../rules/{rule.topic}/{rule.id.replace('-', '_')}.py) | {rule.level} | {rule.evidence} | {title} |"
+    source = f"../rules/{rule.topic}/{rule.id.replace('-', '_')}.py"
+    return f"| [`{rule.id}`]({source}) | {rule.level} | {rule.evidence} | {title} |"
 
 
 def with_summary(readme: str) -> str:

@@ -25,7 +25,9 @@ class RateChange(NamedTuple):
     since: str
 
 
-def rate_changes(document: Document, plans: tuple[Plan, ...], dialect: Dialect, against: str | None) -> list[RateChange]:
+def rate_changes(
+    document: Document, plans: tuple[Plan, ...], dialect: Dialect, against: str | None
+) -> list[RateChange]:
     """Every plan whose written rate differs from the committed version (`against`) or from the run it resumes."""
     changes: list[RateChange] = []
     if against:

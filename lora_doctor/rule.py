@@ -102,7 +102,9 @@ def rule(
 
     def decorate(check: Check) -> Rule:
         *_, topic, stem = check.__module__.split(".")
-        fact = next(getattr(kind, "__name__", str(kind)) for name, kind in check.__annotations__.items() if name != "return")
+        fact = next(
+            getattr(kind, "__name__", str(kind)) for name, kind in check.__annotations__.items() if name != "return"
+        )
         trainers = (trainer,) if isinstance(trainer, str) else trainer
         families = (family,) if isinstance(family, str) else family
         trainers = trainers or TRAINERS.get(topic, ())

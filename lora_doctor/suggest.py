@@ -94,7 +94,7 @@ def _feature(key: str, trainer: str) -> Suggestion | None:
 def _own(trainer: str) -> dict[str, str]:
     from lora_doctor.dialects import all_dialects
 
-    return {concept: name for d in all_dialects() if d.TRAINER == trainer for concept, name in d.CONCEPTS.items()}
+    return {concept: name for d in all_dialects() if trainer == d.TRAINER for concept, name in d.CONCEPTS.items()}
 
 
 def _concepts(key: str) -> list[tuple[str, str]]:

@@ -67,7 +67,18 @@ def test_import_directions(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "rules").rglob("*.py")), ids=lambda p: p.stem)
 def test_rules_know_facts_only(path: Path) -> None:
-    allowed = {"rule", "plan", "derived", "setting", "models", "recipes", "suggest", "history", "environment", "suppress"}
+    allowed = {
+        "rule",
+        "plan",
+        "derived",
+        "setting",
+        "models",
+        "recipes",
+        "suggest",
+        "history",
+        "environment",
+        "suppress",
+    }
     allowed |= {"adapter", "captions", "dataset", "symptoms", "commands"}
     assert _rooms(path) <= allowed
 

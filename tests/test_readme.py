@@ -25,7 +25,9 @@ def tables() -> ModuleType:
 
 def test_the_tables_are_made_from_the_rules(tables: ModuleType) -> None:
     assert tables.with_summary(README) == README, "run `python docs/tables.py`"
-    assert tables.every_rule() == (ROOT / "docs" / "rules.md").read_text(encoding="utf-8"), "run `python docs/tables.py`"
+    assert tables.every_rule() == (ROOT / "docs" / "rules.md").read_text(encoding="utf-8"), (
+        "run `python docs/tables.py`"
+    )
 
 
 def test_every_topic_says_what_it_is_about(tables: ModuleType) -> None:

@@ -60,7 +60,9 @@ class Statement(NamedTuple):
 
 
 STATEMENTS = (
-    Statement("use a rare token such as sks", ("trigger-with-a-meaning",), "c.toml", KLEIN + '[captions]\ntrigger = "sks"\n'),
+    Statement(
+        "use a rare token such as sks", ("trigger-with-a-meaning",), "c.toml", KLEIN + '[captions]\ntrigger = "sks"\n'
+    ),
     Statement(
         "the trigger is required for activation",
         ("trigger-missing-from-prompts",),
@@ -118,7 +120,9 @@ STATEMENTS = (
         "t.sh",
         SCRIPT.format(flags=SANA_FLAGS + "--resolution=1024 --lr_scheduler=cosine --max_train_steps=500"),
     ),
-    Statement("SANA: bf16 is required", ("bf16-checkpoint-in-fp16",), "c.toml", SANA + '[precision]\ncompute = "fp16"\n'),
+    Statement(
+        "SANA: bf16 is required", ("bf16-checkpoint-in-fp16",), "c.toml", SANA + '[precision]\ncompute = "fp16"\n'
+    ),
     Statement(
         "target attn.to_k, to_q, to_v",
         ("targets-reach-little",),
@@ -131,7 +135,9 @@ STATEMENTS = (
         "c.toml",
         KLEIN + "[adapter]\nrank = 64\nalpha = 4\n",
     ),
-    Statement("alpha above rank amplifies", ("alpha-above-rank",), "c.toml", KLEIN + "[adapter]\nrank = 8\nalpha = 64\n"),
+    Statement(
+        "alpha above rank amplifies", ("alpha-above-rank",), "c.toml", KLEIN + "[adapter]\nrank = 8\nalpha = 64\n"
+    ),
     Statement(
         "rank 4 / alpha 4 unless set",
         ("rank-left-at-default",),
@@ -140,7 +146,9 @@ STATEMENTS = (
     ),
     Statement("cache latents for SANA", ("latents-not-cached",), "c.toml", SANA + "[memory]\ncache_latents = false\n"),
     Statement("alpha is configurable", ("adapter-alpha",), "c.toml", dp(adapter="alpha = 16\n")),
-    Statement("diffusion-pipe needs save intervals", ("never-saves",), "c.toml", dp().replace("save_every_n_epochs = 1\n", "")),
+    Statement(
+        "diffusion-pipe needs save intervals", ("never-saves",), "c.toml", dp().replace("save_every_n_epochs = 1\n", "")
+    ),
     Statement("diffusion-pipe needs epochs", ("missing-key",), "c.toml", dp().replace("epochs = 10\n", "")),
     Statement(
         "learning-rate schedules differ between trainers",
@@ -155,7 +163,10 @@ STATEMENTS = (
         KLEIN + '[optimizer]\nname = "prodigy"\nlearning_rate = 1e-4\n',
     ),
     Statement(
-        "text-encoder LoRA is not for Klein", ("text-encoder-untrainable",), "j.yaml", ait(train=", train_text_encoder: true")
+        "text-encoder LoRA is not for Klein",
+        ("text-encoder-untrainable",),
+        "j.yaml",
+        ait(train=", train_text_encoder: true"),
     ),
     Statement(
         "kohya can't train Klein",
@@ -278,7 +289,12 @@ def test_the_published_dataset_has_no_directory(tmp_path: Path) -> None:
 
 def test_the_published_sana_command(tmp_path: Path) -> None:
     ids = _ids(_lint(SEED_SANA, "train.sh", tmp_path))
-    assert {"rank-left-at-default", "trigger-with-a-meaning", "trained-without-instruction", "captions-shuffled-against-images"} <= ids
+    assert {
+        "rank-left-at-default",
+        "trigger-with-a-meaning",
+        "trained-without-instruction",
+        "captions-shuffled-against-images",
+    } <= ids
 
 
 def test_the_diffusers_readme_command(tmp_path: Path) -> None:

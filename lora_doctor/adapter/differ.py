@@ -9,11 +9,13 @@ import numpy as np
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.arrays import Weights
+from lora_doctor.adapter.convert import part_rows
 from lora_doctor.adapter.factors import Product, product, singular_values
 from lora_doctor.adapter.facts import Adapter
 from lora_doctor.adapter.health import THIN, block_of
 from lora_doctor.adapter.loaders import Case
 from lora_doctor.adapter.read import Layer
+from lora_doctor.adapter.spelling import encoder_stem
 
 
 class LayerDifference(NamedTuple):
@@ -63,22 +65,35 @@ class Difference(NamedTuple):
         return math.sqrt(sum(layer.second**2 for layer in self.layers)) / first if first else math.inf
 
 
+class Side(NamedTuple):
+    """A layer of diffusers' naming in one file: the layer that holds it, its rows, their halves exchanged or not."""
+
+    layer: Layer
+    scale: float
+    part: int
+    parts: tuple[int, ...]
+    swapped: bool
+
+    def product(self, weights: Weights) -> Product:
+        """Its change, as a product."""
+        whole = product(weights, self.layer, self.scale)
+        begin = sum(self.parts[: self.part])
+        up = whole.up[begin : begin + self.parts[self.part]] if len(self.parts) > 1 else whole.up
+        return whole._replace(up=np.roll(up, up.shape[0] // 2, axis=0) if self.swapped else up)
+
+
 def difference(first: Adapter, second: Adapter) -> Difference:
-    """Compare two files layer by layer, whatever their spelling; fused and split layers don't meet."""
+    """Compare two files layer by layer, whatever their spelling; fused projections are compared part by part."""
     mine, yours = _by_name(first), _by_name(second)
-    both = [name for name in mine if name in yours]
     layers, skipped = [], []
     with Weights(first.file) as a, Weights(second.file) as b:
-        for name in both:
-            (one, scale), (other, factor) = mine[name], yours[name]
-            if (
-                one.kind not in THIN
-                or other.kind not in THIN
-                or (one.inputs, one.outputs) != (other.inputs, other.outputs)
-            ):
+        for name in (n for n in mine if n in yours):
+            one, other = mine[name], yours[name]
+            thin = one.layer.kind in THIN and other.layer.kind in THIN
+            if not thin or one.layer.inputs != other.layer.inputs or one.parts[one.part] != other.parts[other.part]:
                 skipped.append(name)
                 continue
-            layers.append(_compare(name, block_of(one), product(a, one, scale), product(b, other, factor)))
+            layers.append(_compare(name, block_of(one.layer), one.product(a), other.product(b)))
     return Difference(
         tuple(layers),
         tuple(n for n in mine if n not in yours),
@@ -88,13 +103,21 @@ def difference(first: Adapter, second: Adapter) -> Difference:
     )
 
 
-def _by_name(adapter: Adapter) -> dict[str, tuple[Layer, float]]:
+def _by_name(adapter: Adapter) -> dict[str, Side]:
     case = Case(adapter.file, adapter.identity, adapter.format, adapter.scales)
     found = {}
     for layer, scale in zip(adapter.layers, adapter.scales.trained):
         place = names.find(case.naming, layer.name) if layer.denoiser and case.naming else None
-        name = (place.pair.native if place.whole else place.dotted) if place else f"{layer.part}.{layer.name}"
-        found[name] = (layer, scale)
+        rows = layer.outputs or 0
+        if place is None:
+            found[f"{layer.part}.{encoder_stem(layer)}"] = Side(layer, scale, 0, (rows,), False)
+        elif not place.whole or len(place.pair.parts) == 1:
+            swapped = place.pair.swapped and place.naming == "native"
+            found[place.pair.parts[place.row]] = Side(layer, scale, 0, (rows,), swapped)
+        else:
+            parts = tuple(part_rows(place.pair, layer.inputs or 0, rows))
+            for i, name in enumerate(place.pair.parts):
+                found[name] = Side(layer, scale, i, parts, False)
     return found
 
 

@@ -35,7 +35,7 @@ class Dialect(Protocol):
 @cache
 def dialect(name: str) -> Dialect:
     """The dialect module of one name."""
-    module: Dialect = importlib.import_module(f"lora_doctor.dialects.{name}")  # type: ignore[assignment]
+    module: Dialect = importlib.import_module(f"lora_doctor.dialects.{name}")
     return module
 
 

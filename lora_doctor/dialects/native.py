@@ -90,11 +90,32 @@ FAMILIES = {
 
 # `seed` is the attention-only list that older recipes carry over from SD and SANA
 PRESETS = {
-    "attention": ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out",
-                  "to_qkv_mlp_proj", "attn.to_out"],
+    "attention": [
+        "to_q",
+        "to_k",
+        "to_v",
+        "to_out.0",
+        "add_q_proj",
+        "add_k_proj",
+        "add_v_proj",
+        "to_add_out",
+        "to_qkv_mlp_proj",
+        "attn.to_out",
+    ],
     "seed": ["attn.to_k", "attn.to_q", "attn.to_v"],
 }
-TABLES = ("captions", "buckets", "training", "schedule", "precision", "memory", "timesteps", "validation", "saving", "stop")
+TABLES = (
+    "captions",
+    "buckets",
+    "training",
+    "schedule",
+    "precision",
+    "memory",
+    "timesteps",
+    "validation",
+    "saving",
+    "stop",
+)
 
 
 def recognise(document: Document) -> str | None:

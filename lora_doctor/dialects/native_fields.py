@@ -1,4 +1,4 @@
-"""Every field of lora-doctor's own config, declared once: the key table, the JSON Schema and the docs come from here."""
+"""Every field of lora-doctor's own config, declared once: the key table and the JSON Schema come from here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ DTYPES = ("bf16", "fp16", "fp32")
 
 FIELDS = (
     Field("recipe", "str", None, "a published recipe whose values stand where this file sets none; see `recipes/`"),
-    Field("purpose", "str", None, "what the LoRA is for; thresholds depend on it", ("subject", "style", "domain", "edit")),
+    Field(
+        "purpose", "str", None, "what the LoRA is for; thresholds depend on it", ("subject", "style", "domain", "edit")
+    ),
     Field("output", "str", None, "run folder: checkpoints, samples, logs", required=True),
     Field("model", "table", None, "the base model", required=True),
     Field("model.path", "str", None, "diffusers folder, single file or hub repository id", required=True),
@@ -74,10 +76,12 @@ FIELDS = (
         ("files", "prompt", "filename"),
     ),
     Field("data.*.caption_extension", "str", ".txt", "suffix of the caption files, with its dot"),
-    Field("data.*.prompt", "str", None, "the caption of every image where `captions = \"prompt\"`"),
+    Field("data.*.prompt", "str", None, 'the caption of every image where `captions = "prompt"`'),
     Field("data.*.repeats", "int|float", 1, "times each image is shown per epoch", minimum=0),
     Field("data.*.resolution", "int|list", None, "edge lengths in pixels for this folder; unset: `buckets.resolution`"),
-    Field("data.*.masks", "str", None, "folder of masks with the images' names; grey weighs the loss, white counts full"),
+    Field(
+        "data.*.masks", "str", None, "folder of masks with the images' names; grey weighs the loss, white counts full"
+    ),
     Field("data.*.control", "str|list", None, "folder(s) of control images with the images' names (edit training)"),
     Field("data.*.regularisation", "bool", False, "images of the class, to keep what the model knows"),
     Field("captions", "table", None, "what is done to captions"),
@@ -92,8 +96,12 @@ FIELDS = (
     Field("buckets.upscale", "bool", False, "enlarge images that are too small, instead of a smaller bucket"),
     Field("training", "table", None, "length and batch"),
     Field("training.steps", "int", None, "optimiser steps", minimum=1),
-    Field("training.epochs", "int|float", None, "passes over the data; the first limit reached ends the run", minimum=0),
-    Field("training.exposures", "int|float", None, "times each image is shown: sets the steps from the data", minimum=0),
+    Field(
+        "training.epochs", "int|float", None, "passes over the data; the first limit reached ends the run", minimum=0
+    ),
+    Field(
+        "training.exposures", "int|float", None, "times each image is shown: sets the steps from the data", minimum=0
+    ),
     Field("training.batch_size", "int", 1, "images per device and step", minimum=1),
     Field("training.accumulation", "int", 1, "micro-batches per optimiser step", minimum=1),
     Field("training.seed", "int", 0, "seed of everything drawn at random", minimum=0),
@@ -134,14 +142,28 @@ FIELDS = (
     Field("memory.workers", "int", 2, "data loading processes", minimum=0),
     Field("timesteps", "table", None, "noise levels"),
     Field("timesteps.sampling", "str", None, "unset: the family's own", ("logit_normal", "uniform", "sigmoid")),
-    Field("timesteps.shift", "str|int|float", None, "`resolution` (by token count), a number, or unset: the family's own"),
+    Field(
+        "timesteps.shift", "str|int|float", None, "`resolution` (by token count), a number, or unset: the family's own"
+    ),
     Field("timesteps.prediction", "str", None, "SDXL only; unset: what the model's scheduler says", ("epsilon", "v")),
     Field("timesteps.zero_terminal_snr", "bool", False, "rescale the noise schedule (v-prediction only)"),
     Field("timesteps.min_snr_gamma", "int|float", None, "min-SNR loss weighting (SDXL), arXiv:2303.09556", minimum=0),
     Field("validation", "table", None, "sample images and held-out loss"),
     Field("validation.prompts", "list", [], "prompts of your own; a matrix is built from the captions beside them"),
-    Field("validation.every_steps", "int", 250, "optimiser steps between sample images; 0: only at start and end", minimum=0),
-    Field("validation.held_out", "int|float", 0.1, "share of the images kept out of training (below 1) or their number", minimum=0),
+    Field(
+        "validation.every_steps",
+        "int",
+        250,
+        "optimiser steps between sample images; 0: only at start and end",
+        minimum=0,
+    ),
+    Field(
+        "validation.held_out",
+        "int|float",
+        0.1,
+        "share of the images kept out of training (below 1) or their number",
+        minimum=0,
+    ),
     Field("validation.guidance", "int|float", None, "unset: what the model recommends", minimum=0),
     Field("validation.sampler_steps", "int", None, "unset: what the model recommends", minimum=1),
     Field("validation.size", "list", None, "width and height in pixels"),
@@ -159,7 +181,12 @@ FIELDS = (
     Field("stop.max_hours", "int|float", None, "wall-clock budget", minimum=0),
     Field("logging", "table", None, "loggers beside the run folder's own files"),
     Field("logging.tensorboard", "bool", True, "write TensorBoard events where it is installed"),
-    Field("logging.wandb", "bool", False, "log to Weights & Biases where it is installed; its token comes from the environment"),
+    Field(
+        "logging.wandb",
+        "bool",
+        False,
+        "log to Weights & Biases where it is installed; its token comes from the environment",
+    ),
     Field("logging.project", "str", "lora-doctor", "project name there"),
 )
 

@@ -6,7 +6,14 @@ from typing import Any
 
 from lora_doctor.dialects.native_fields import FIELDS, Field
 
-JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "list": "array", "table": "object"}
+JSON_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "list": "array",
+    "table": "object",
+}
 
 
 def json_schema() -> dict[str, Any]:

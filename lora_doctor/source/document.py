@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     """One value of a document.
 
     `span` covers the value as written, `key` its key (None for list items and words of a command).
-    `literal` is False where the text at `span` is not the value itself (an alias, a shell variable): no fix may edit it.
+    `literal` is False where the text at `span` is not the value itself (an alias, a variable): no fix may edit it.
     """
 
     value: Any
@@ -80,7 +80,7 @@ class Position(NamedTuple):
 class Document:
     """A parsed file: bytes are kept, spans are byte spans, lines and columns are computed on demand."""
 
-    __slots__ = ("name", "text", "syntax", "data", "entries", "comments", "commands", "duplicates", "_lines")
+    __slots__ = ("_lines", "commands", "comments", "data", "duplicates", "entries", "name", "syntax", "text")
 
     def __init__(self, name: str, text: bytes, syntax: str) -> None:
         self.name = name

@@ -116,7 +116,7 @@ def insert_pair(document: Document, path: KeyPath, value: Any) -> Edit | None:
     if not siblings or document.syntax not in ("toml", "yaml", "json") or path in document.entries:
         return None
     last = siblings[-1]
-    if last.key is None or isinstance(last.value, list) and document.syntax == "yaml":
+    if last.key is None or (isinstance(last.value, list) and document.syntax == "yaml"):
         return None
     start = document.text.rfind(b"\n", 0, last.key.start) + 1
     indent = document.text[start : last.key.start].decode()

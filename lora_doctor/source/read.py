@@ -27,7 +27,9 @@ _TEMPLATE = re.compile(r"\.(example|sample|template|dist|bak|orig)$", re.I)
 _TOML_TABLE = re.compile(rb"^\s*\[\[?[\w.\"' -]+\]\]?\s*(#.*)?$", re.M)
 _TOML_PAIR = re.compile(rb"^\s*[\w.\"-]+\s*=\s*[\"'\[{\w-]", re.M)
 _YAML_PAIR = re.compile(rb"^[\w-]+:(\s|$)", re.M)
-_COMMAND = re.compile(rb"^\s*(\w+=\S+\s+)*(nohup\s+)?(accelerate\s+launch|python3?|torchrun|deepspeed|uv\s+run)\s", re.M)
+_COMMAND = re.compile(
+    rb"^\s*(\w+=\S+\s+)*(nohup\s+)?(accelerate\s+launch|python3?|torchrun|deepspeed|uv\s+run)\s", re.M
+)
 
 
 def read_file(path: Path) -> Document:
@@ -79,7 +81,9 @@ def _refuse_binary(text: bytes) -> None:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        raise SourceError(f"is not UTF-8 (byte 0x{text[error.start]:02x}); trainers read UTF-8: save it so", line) from None
+        raise SourceError(
+            f"is not UTF-8 (byte 0x{text[error.start]:02x}); trainers read UTF-8: save it so", line
+        ) from None
 
 
 def syntax_of(name: str, text: bytes = b"") -> str | None:

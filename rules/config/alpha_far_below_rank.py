@@ -34,6 +34,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     network, scale = plan.network, plan.network.scale
     if plan.training and network.alpha.written and scale is not None and 0 < scale < 0.25:
         yield network.alpha.finding(
-            f"alpha {network.alpha.value:g} with rank {network.rank.value}: the update is scaled by {scale:.3g}, like a "
-            f"learning rate {1 / scale**0.5:.2g} times lower at alpha = rank (Adam)",
+            f"alpha {network.alpha.value:g} with rank {network.rank.value}: the update is scaled by {scale:.3g}, like "
+            f"a learning rate {1 / scale**0.5:.2g} times lower at alpha = rank (Adam)",
         )

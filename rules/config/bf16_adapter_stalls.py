@@ -59,7 +59,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     plain = optimizer_family(name) in ("adamw", "lion", "adafactor") and not any(s in name for s in SAFE_OPTIMIZERS)
     if plain and isinstance(rate.value, (int, float)) and 0 < rate.value < FINE:
         yield rate.finding(
-            f"learning rate {rate.value:g} with {plan.optimizer.name.value} on a bf16 adapter: updates below 0.2 % of a "
-            "weight are rounded away",
+            f"learning rate {rate.value:g} with {plan.optimizer.name.value} on a bf16 adapter: updates below 0.2 % "
+            "of a weight are rounded away",
             "keep the adapter in fp32, or use an optimiser with Kahan summation",
         )

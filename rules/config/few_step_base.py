@@ -31,6 +31,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     if plan.training and is_distilled(model.variant) and not assisted and model.setting.place is not None:
         title = FAMILIES[model.family].title if model.family in FAMILIES else model.family
         yield model.setting.finding(
-            f"`{model.setting.value}` is a few-step {title} ({model.variant}): ordinary training breaks its distillation",
+            f"`{model.setting.value}` is a few-step {title} ({model.variant}): training breaks its distillation",
             "train on the model it was distilled from",
         )

@@ -41,4 +41,6 @@ def check(plan: Plan) -> Iterator[Finding]:
             home = better.key.rpartition(".")[0]
             where = f"under `{home}`" if home else "at the top level"
             verdict = "stops at start" if config.strict else "it is ignored"
-            yield setting.key_finding(f"{plan.trainer} does not read `{setting.key}` here: {verdict}", f"write it {where}")
+            yield setting.key_finding(
+                f"{plan.trainer} does not read `{setting.key}` here: {verdict}", f"write it {where}"
+            )

@@ -12,8 +12,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     them at a half to a tenth of the UNet's rate, or stop early.
     Instead: a half or less; or leave the text encoder alone.
     Sources: huggingface/blog#1665, the advanced SDXL training article,
-    https://github.com/huggingface/blog/pull/1665; tdrussell/diffusion-pipe docs/supported_models.md (4e-5 and 2e-5); spacepxl,
-    https://github.com/spacepxl/demystifying-sd-finetuning
+    https://github.com/huggingface/blog/pull/1665; tdrussell/diffusion-pipe docs/supported_models.md (4e-5 and
+    2e-5); spacepxl, https://github.com/spacepxl/demystifying-sd-finetuning
 
     ```toml lora-doctor flagged
     output = "runs/zwx"

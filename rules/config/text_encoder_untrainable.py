@@ -15,8 +15,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     modules, SimpleTuner adds none, the diffusers scripts have no flag, OneTrainer's FLUX_2 LoRA is transformer-only. No
     message says so, and the encoder stays in memory for nothing.
     Instead: switch it off; the transformer learns the trigger.
-    Sources: ostris/ai-toolkit@27a03a91 toolkit/lora_special.py (CLIPAttention, CLIPMLP only); bghira/SimpleTuner@bc8e6ab7
-    trainer.py lines 2931 and 4600; Nerogar/OneTrainer@23df3832
+    Sources: ostris/ai-toolkit@27a03a91 toolkit/lora_special.py (CLIPAttention, CLIPMLP only);
+    bghira/SimpleTuner@bc8e6ab7 trainer.py lines 2931 and 4600; Nerogar/OneTrainer@23df3832
 
     ```yaml ai-toolkit flagged
     job: extension
@@ -51,7 +51,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     if plan.training and setting.written and setting.value is True and family in FAMILIES and family not in TRAINABLE:
         encoder = {"flux2-klein": "Qwen3", "flux2-dev": "Mistral", "sana": "Gemma2"}.get(family or "", "text encoder")
         yield setting.finding(
-            f"{plan.trainer} trains no adapter on the {encoder} of {FAMILIES[family or ''].title}: nothing is trained there",
+            f"{plan.trainer} trains no adapter on the {encoder} of {FAMILIES[family or ''].title}: none is trained",
             "switch it off",
             setting.write(False),
         )

@@ -8,8 +8,8 @@ from lora_doctor.rule import Finding, rule
 def check(environment: Environment) -> Iterator[Finding]:
     """fp16 on a GTX 16xx card, whose half precision returns zeros and NaN.
 
-    Why: on the TU116 and TU117 chips (GTX 1630, 1650, 1660) fp16 arithmetic gives NaN or zeros without an error, and the
-    LoRA file is mostly zeros.
+    Why: on the TU116 and TU117 chips (GTX 1630, 1650, 1660) fp16 arithmetic gives NaN or zeros without an error, and
+    the LoRA file is mostly zeros.
     Instead: train in fp32 (`mixed_precision no`); these cards have no bf16 either. This is judged with
     `lora-doctor lint --environment` only.
     Sources: bmaltais/kohya_ss#811, https://github.com/bmaltais/kohya_ss/issues/811

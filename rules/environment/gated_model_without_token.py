@@ -6,8 +6,15 @@ from lora_doctor.rule import Finding, rule
 GATED = {
     f"black-forest-labs/{name}"
     for name in (
-        "flux.1-dev", "flux.1-fill-dev", "flux.1-kontext-dev", "flux.1-krea-dev", "flux.1-depth-dev",
-        "flux.1-canny-dev", "flux.2-dev", "flux.2-klein-9b", "flux.2-klein-base-9b",
+        "flux.1-dev",
+        "flux.1-fill-dev",
+        "flux.1-kontext-dev",
+        "flux.1-krea-dev",
+        "flux.1-depth-dev",
+        "flux.1-canny-dev",
+        "flux.2-dev",
+        "flux.2-klein-9b",
+        "flux.2-klein-base-9b",
     )
 }
 

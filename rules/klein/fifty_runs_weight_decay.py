@@ -33,7 +33,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     decay = plan.optimizer.weight_decay
     if plan.training and decay.written and decay.value == 1e-5:
         yield decay.finding(
-            "weight decay 1e-5 is said to balance analogue texture; it is a thousandth of PyTorch's default and acts on "
-            "nothing",
+            "weight decay 1e-5 is said to balance analogue texture; it is a thousandth of PyTorch's default and acts "
+            "on nothing",
             "leave the default",
         )

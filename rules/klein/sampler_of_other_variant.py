@@ -46,7 +46,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         )
     if guidance.written and isinstance(guidance.value, (int, float)) and guidance.value <= 1.0:
         yield guidance.finding(
-            f"guidance {guidance.value:g} for sample images of the base model: they come out blurred and off the prompt",
+            f"guidance {guidance.value:g} for sample images of the base model: they come out blurred",
             "use 4",
             guidance.write(4.0, safe=False),
         )

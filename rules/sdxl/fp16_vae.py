@@ -12,8 +12,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     cached latents the broken ones are trained on.
     Instead: keep the VAE in fp32 (`no_half_vae`), train in bf16, or use the fp16-safe VAE
     (madebyollin/sdxl-vae-fp16-fix).
-    Sources: kohya-ss/sd-scripts#952 and #881, https://github.com/kohya-ss/sd-scripts/issues/952; bmaltais/kohya_ss#2674;
-    huggingface/diffusers examples/dreambooth/README_sdxl.md
+    Sources: kohya-ss/sd-scripts#952 and #881, https://github.com/kohya-ss/sd-scripts/issues/952;
+    bmaltais/kohya_ss#2674; huggingface/diffusers examples/dreambooth/README_sdxl.md
 
     ```toml sd-scripts flagged
     pretrained_model_name_or_path = "/models/sd_xl_base_1.0.safetensors"

@@ -49,5 +49,6 @@ def check(plan: Plan) -> Iterator[Finding]:
         )
     elif prediction.written and prediction.value == "v" and model.found.variant == "base":
         yield prediction.finding(
-            "v-prediction on the SDXL base model, which predicts noise: the LoRA will draw empty images", "switch it off"
+            "v-prediction on the SDXL base model, which predicts noise: the LoRA will draw empty images",
+            "switch it off",
         )
