@@ -28,8 +28,9 @@ class Example(NamedTuple):
     A `file NAME` fence (```` ```toml file dataset.toml ````) is a file beside it with this name; an `environment` fence
     is the machine, as `lora_doctor.environment.described` reads it. `name` is the file name the example itself is
     written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file, as
-    `lora_doctor.adapter.example` reads it. A `dataset` fence is a folder of images, one file a line, as `lora_doctor.dataset.described` reads it;
-    `trainer` then holds what the command line would say (`resolution=512 trainer=sd-scripts`).
+    `lora_doctor.adapter.example` reads it. A `dataset` fence is a folder of images, one file a line, as
+    `lora_doctor.dataset.described` reads it; `trainer` then holds what the command line would say
+    (`resolution=512 trainer=sd-scripts`).
     """
 
     syntax: str
