@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -147,8 +148,9 @@ def merge(
     metadata = members[0].adapter.file.metadata if len(members) == 1 else {"format": "pt"}
     kept, ranks, made = [], set(), []
     with ExitStack() as stack:
+        spool = stack.enter_context(tempfile.TemporaryFile(dir=output.parent))
         for each in _sums(members, style, stack):
-            layer, share = _summed(each, rank, energy, dtype or each.dtype)
+            layer, share = _summed(each, rank, energy, dtype or each.dtype, spool)
             kept.append(share)
             ranks.add(layer.rank or 0)
             made.append(layer)
@@ -220,7 +222,7 @@ def _kernels(adapter: Adapter) -> dict[str, tuple[int, ...]]:
     return {module.name: module.kernel for module in tables if module.kernel}
 
 
-def _summed(each: Sum, rank: int | None, energy: float | None, dtype: str) -> tuple[Made, float]:
+def _summed(each: Sum, rank: int | None, energy: float | None, dtype: str, spool: IO[bytes]) -> tuple[Made, float]:
     products = [term() for term in each.terms]
     up = np.concatenate([p.up * np.float32(p.scale) if p.scale != 1 else p.up for p in products], axis=1)
     down = np.concatenate([p.down for p in products])
@@ -231,9 +233,20 @@ def _summed(each: Sum, rank: int | None, energy: float | None, dtype: str) -> tu
     size = up.shape[1]
     kernel = each.kernel
     inputs = down.shape[1] // math.prod(kernel or (1,))
-    stored_down, stored_up = narrow(down, dtype), narrow(up, dtype)
     tensors: dict[str, tuple[str, tuple[int, ...], Callable[[], Array]]] = {
-        "down": (dtype, (size, inputs, *kernel), lambda: stored_down),
-        "up": (dtype, (each.outputs, size, *(1 for _ in kernel)), lambda: stored_up),
+        "down": (dtype, (size, inputs, *kernel), _spooled(spool, narrow(down, dtype))),
+        "up": (dtype, (each.outputs, size, *(1 for _ in kernel)), _spooled(spool, narrow(up, dtype))),
     }
     return Made(each.part, each.name, "lora", size, 1.0, tensors), kept
+
+
+def _spooled(spool: IO[bytes], array: Array) -> Callable[[], Array]:
+    """Keep an array on disk until it is written, so that one layer at a time lies in memory."""
+    begin, size, kind, shape = spool.seek(0, 2), array.nbytes, array.dtype, array.shape
+    spool.write(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
+
+    def read() -> Array:
+        spool.seek(begin)
+        return np.frombuffer(spool.read(size), kind).reshape(shape)
+
+    return read

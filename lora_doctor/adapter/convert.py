@@ -146,7 +146,7 @@ def _magnitudes(style: Spelling, tensors: Stored, name: str) -> Stored:
 # ---- fused projections
 
 
-def _sections(pair: names.Pair, inputs: int, outputs: int) -> list[int]:
+def part_rows(pair: names.Pair, inputs: int, outputs: int) -> list[int]:
     """Rows of each part; FLUX.1's single blocks fuse an MLP four times as wide behind q, k and v."""
     count = len(pair.parts)
     if pair.parts[-1].endswith("proj_mlp"):
@@ -160,7 +160,7 @@ def _split(style: Spelling, weights: Weights, layer: Layer, pair: names.Pair, sc
     if layer.kind != "lora" or layer.inputs is None or layer.outputs is None or layer.rank is None:
         raise AdapterError(_no_lycoris(layer))
     down, up = layer.tensors["down"], layer.tensors["up"]
-    sections = _sections(pair, layer.inputs, layer.outputs)
+    sections = part_rows(pair, layer.inputs, layer.outputs)
     starts = [sum(sections[:i]) for i in range(len(sections))]
     columns = _columns(weights.bits(up), starts, sections)
     for part, begin, rows, (first, last) in zip(pair.parts, starts, sections, columns):
@@ -226,11 +226,11 @@ def _join(style: Spelling, weights: Weights, group: Group, notes: list[str]) -> 
             )
         if layer.dora and len(layers) < len(pair.parts):
             raise AdapterError(f"cannot be joined: {pair.native} has a DoRA magnitude for some of its parts only")
-    sections = _part_rows(pair, group)
+    sections = _group_rows(pair, group)
     return _joined(style, weights, group, sections, notes)
 
 
-def _part_rows(pair: names.Pair, group: Group) -> list[int]:
+def _group_rows(pair: names.Pair, group: Group) -> list[int]:
     known = {place.row: layer.outputs or 0 for layer, place, _ in group.layers}
     inputs = group.layers[0][0].inputs or 0
     if pair.parts[-1].endswith("proj_mlp"):

@@ -1,6 +1,7 @@
 """A layer's change as one product of two thin matrices, whatever the method; its spectrum without ever forming it.
 
-With up = Qb·Rb and down = Ra·Qa, the singular values of up·down are those of the small Rb·Ra.
+With up = Qb·Rb and down = Ra·Qa, the singular values of up·down are those of the small Rb·Ra; Rb and Ra come from the
+Gram matrices of the factors.
 """
 
 from __future__ import annotations
@@ -88,32 +89,37 @@ def spectrum(weights: Weights, layer: Layer, scale: float) -> Array:
 
 
 def singular_values(of: Product) -> Array:
-    """All singular values, in descending order, in double precision; NaN where a factor holds one.
-
-    The Gram matrices stand for the triangular factors: half the work of a QR, and what falls below 1e-8 of the largest
-    value is noise of the storage format anyway.
-    """
-    # an overflow in single precision is no fact about the file, so the squares are summed in double
-    up, down = of.up.astype(np.float64), of.down.astype(np.float64)
-    left, right = up.T @ up, down @ down.T
+    """All singular values, in descending order, in double precision; NaN where a factor holds one."""
+    left, right = _grams(of.up, of.down)
     if not (np.isfinite(np.trace(left)) and np.isfinite(np.trace(right))):
         return np.full(left.shape[0], np.nan)
-    core = _root(left) @ _root(right).T
+    core = _root(*np.linalg.eigh(left)) @ _root(*np.linalg.eigh(right)).T
     return np.linalg.svd(core, compute_uv=False) * abs(of.scale)
 
 
-def _root(gram: Array) -> Array:
-    """R with R'R = gram."""
-    values, vectors = np.linalg.eigh(gram)
+def _grams(up: Array, down: Array) -> tuple[Array, Array]:
+    """up'up and down·down', in double precision: squares of large single-precision numbers overflow.
+
+    Their roots stand for the triangular factors of a QR, at a fifth of its work; what falls below 1e-7 of a factor's
+    largest singular value is lost, and is noise of the storage format anyway.
+    """
+    up, down = up.astype(np.float64), down.astype(np.float64)
+    return up.T @ up, down @ down.T
+
+
+def _root(values: Array, vectors: Array) -> Array:
+    """R with R'R = the matrix of these eigenvalues and eigenvectors."""
     return np.sqrt(np.clip(values, 0, None))[:, None] * vectors.T
 
 
 def _svd(up: Array, down: Array) -> tuple[Array, Array, Array]:
-    """Singular triple of up·down by QR of the factors."""
-    left, small = np.linalg.qr(up.astype(np.float64))
-    right, other = np.linalg.qr(down.T.astype(np.float64))
-    u, s, v = np.linalg.svd(small @ other.T)
-    return left @ u[:, : s.size], s, v[: s.size] @ right.T
+    """Singular triple of up·down, without the directions in which a factor is nothing."""
+    (a, left), (b, right) = (np.linalg.eigh(gram) for gram in _grams(up, down))
+    left, right = left[:, a > a[-1] * 1e-14], right[:, b > b[-1] * 1e-14]
+    a, b = np.sqrt(a[a > a[-1] * 1e-14]), np.sqrt(b[b > b[-1] * 1e-14])
+    u, s, v = np.linalg.svd(a[:, None] * (left.T @ right) * b)
+    u, v = u[:, : s.size], v[: s.size]
+    return up @ ((left / a) @ u), s, (v @ (right / b).T) @ down
 
 
 class Truncated(NamedTuple):
@@ -126,7 +132,11 @@ class Truncated(NamedTuple):
 
 def truncate(of: Product, rank: int | None = None, energy: float | None = None) -> Truncated:
     """The best approximation of `scale`·up·down by `rank` columns, or by as many as keep `energy` of the squares."""
+    if not (np.isfinite(of.up).all() and np.isfinite(of.down).all()):
+        raise AdapterError("holds NaN or infinity: `lora-doctor inspect --weights` names the layers")
     u, s, v = _svd(of.up, of.down)
+    if not s.size:  # a layer that changes nothing keeps one column of zeros
+        return Truncated(np.zeros((of.up.shape[0], 1)), np.zeros((1, of.down.shape[1])), 1.0)
     s = s * abs(of.scale)
     total = float((s**2).sum())
     if rank is None:

@@ -353,18 +353,15 @@ def _kohya_trainers(case: Case) -> Answer | None:
     if case.family == "sana":
         return Answer((), "sd-scripts has no SANA")
     taken = [layer for layer in case.file.layers if layer.prefix.startswith(("lora_unet_", "lora_te"))]
-    if case.family not in UNETS:
-        taken = [layer for layer in taken if not layer.denoiser or _place(case, layer) in _native_places(case, layer)]
+    # sd-scripts flattens Stability's names for SDXL, diffusers' names for Stable Diffusion 1 and 2
+    naming = "diffusers" if case.family in ("sd15", "sd2") else "native"
+    read = set(map(id, _named(case, taken, naming)))
+    taken = [layer for layer in taken if not layer.denoiser or id(layer) in read]
     if case.format.kinds.keys() - {"lora"}:
         return None
     return Answer(
         taken, "" if len(taken) == len(case.file.layers) else "only lora_unet_ names are read", scale=from_tensor
     )
-
-
-def _native_places(case: Case, layer: Layer) -> tuple[names.Place | None, ...]:
-    place = _place(case, layer)
-    return (place,) if place and place.naming == "native" else ()
 
 
 def _invoke(case: Case) -> Answer | None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from lora_doctor.adapter.read import AdapterFile, Layer
 
 MAX_CONFIG_BYTES = 1_000_000
+_PEFT_FILES = ("adapter_model",)  # what PEFT and diffusion-pipe call the file such a config belongs to
 
 
 class Scales(NamedTuple):
@@ -75,6 +76,8 @@ def _recorded(metadata: dict[str, str]) -> dict[str, dict[str, Any]]:
 def _beside(path: Path) -> dict[str, dict[str, Any]]:
     """PEFT's adapter_config.json beside an adapter_model file."""
     config = path.parent / "adapter_config.json"
+    if path.stem not in _PEFT_FILES:
+        return {}
     try:
         if config.stat().st_size > MAX_CONFIG_BYTES:
             return {}

@@ -51,7 +51,8 @@ def test_alpha_pattern(tmp_path: Path) -> None:
 
 def test_adapter_config_beside(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text('{"r": 2, "lora_alpha": 1}')
-    adapter = made(tmp_path, model="flux2-klein-4b", targets=TARGETS)
+    assert made(tmp_path, model="flux2-klein-4b", targets=TARGETS).scales.source == "nowhere"
+    adapter = made(tmp_path, "adapter_model", model="flux2-klein-4b", targets=TARGETS)
     assert (adapter.scales.distinct, adapter.scales.source) == ((0.5,), "adapter_config.json")
     row = adapter.loads_in("diffusers")
     assert row is not None

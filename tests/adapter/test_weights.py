@@ -283,6 +283,28 @@ def test_convolutions_keep_their_kernel(tmp_path: Path, kind: str, layer: str, k
         assert np.allclose(whole, meant.reshape(320, -1), atol=1e-4 * np.abs(meant).max())
 
 
+def test_resize_of_a_dead_layer(tmp_path: Path) -> None:
+    adapter = made(tmp_path, model="flux2-klein-4b", targets=ONE, rank=4, dead="")
+    resize(adapter, tmp_path / "m.safetensors", rank=2)
+    again = examine(tmp_path / "m.safetensors")
+    assert again.ranks == (1,)
+    assert len(measure(again).dead) == 1
+
+
+def test_resize_of_a_broken_layer(tmp_path: Path) -> None:
+    adapter = made(tmp_path, model="flux2-klein-4b", targets=ONE, rank=4, nan="")
+    with pytest.raises(AdapterError, match="NaN"):
+        resize(adapter, tmp_path / "m.safetensors", rank=2)
+
+
+def test_nearly_equal_checkpoints_average_at_their_rank(tmp_path: Path) -> None:
+    layers = pair(1)
+    near = {name: (up + 1e-4 * noise(5, *up.shape), down) for name, (up, down) in layers.items()}
+    outcome = average([small(tmp_path, "a", layers), small(tmp_path, "b", near)], tmp_path / "m.safetensors")
+    assert outcome.ranks == (3,)
+    assert outcome.kept[0] > 1 - 1e-6
+
+
 def test_resize_by_energy(tmp_path: Path) -> None:
     adapter = made(tmp_path, model="flux2-klein-4b", targets=ONE, rank=8, low=2)
     resize(adapter, tmp_path / "m.safetensors", energy=0.999)
@@ -314,6 +336,21 @@ def test_difference(tmp_path: Path) -> None:
     assert math.isclose(found.growth, np.linalg.norm(second) / np.linalg.norm(first), rel_tol=1e-5)
     assert not found.equal
     assert difference(one, one).equal
+
+
+@pytest.mark.parametrize("target", ["diffusers", "comfyui", "kohya"])
+def test_spelling_makes_no_difference(tmp_path: Path, target: str) -> None:
+    from lora_doctor.adapter.convert import convert
+
+    for model in ("flux2-klein-4b", "flux1-dev"):
+        targets = r"blocks\.0\.(attn|img_attn|linear|proj)|norm_out|final_layer\.ada"
+        for start in ("diffusers", "kohya"):
+            adapter = made(tmp_path, model=model, format=start, targets=targets, rank=1)
+            convert(adapter, target, tmp_path / "b.safetensors", overwrite=True)
+            found = difference(adapter, examine(tmp_path / "b.safetensors"))
+            assert found.equal, (model, start)
+            assert found.distance < 1e-7
+            assert len(found.layers) > 5
 
 
 def test_small_differences_survive(tmp_path: Path) -> None:
