@@ -152,10 +152,10 @@ def output(model: Any) -> Any:
 
 
 @pytest.mark.parametrize("way", [("comfyui", "diffusers"), ("kohya", "comfyui", "diffusers"), ("diffusers",)])
-def test_tiny_klein_draws_the_same(tmp_path: Path, way: tuple[str, ...]) -> None:
-    """Out to the other spellings and back into the transformer: the same output as the adapter that was saved."""
-    from diffusers import Flux2Transformer2DModel
-    from diffusers.loaders import Flux2LoraLoaderMixin
+def test_tiny_klein_draws_the_same(tmp_path: Path, way: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """Out to the other spellings and back into the pipeline: the same output as the adapter that was saved."""
+    from diffusers import Flux2KleinPipeline, Flux2Transformer2DModel
+    from diffusers.utils import logging
     from safetensors.torch import save_file
 
     model, state = trained(1)
@@ -168,7 +168,12 @@ def test_tiny_klein_draws_the_same(tmp_path: Path, way: tuple[str, ...]) -> None
     torch.manual_seed(1)
     fresh = Flux2Transformer2DModel(**TINY)
     base = output(fresh)
-    found = loaded(Flux2LoraLoaderMixin, "transformer", fresh, path)
-    assert {scale for _, _, scale in found.values()} == {2.0}
+    pipe = Flux2KleinPipeline(scheduler=None, vae=None, text_encoder=None, tokenizer=None, transformer=fresh)
+    logging.enable_propagation()
+    pipe.load_lora_weights(str(path))
+    logging.disable_propagation()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == []
+    scales = {m.scaling["default_0"] for m in fresh.modules() if hasattr(m, "scaling")}
+    assert scales == {2.0}
     assert torch.allclose(output(fresh), meant, atol=1e-5)
     assert not torch.allclose(base, meant, atol=1e-3)
