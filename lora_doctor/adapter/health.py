@@ -136,28 +136,33 @@ def _spectral(layer: Layer, block: str, values: Array) -> LayerHealth:
     )
 
 
+_UNET = re.compile(
+    r"(input|output|down|up|middle|mid)_blocks?(?:[._](\d+)(?:[._](?:attentions|resnets))?(?:[._](\d+))?)?"
+)
 _BLOCK = re.compile(
-    r"(single_transformer_blocks|transformer_blocks|double_blocks|single_blocks|(?<![a-z])blocks|layers"
-    r"|(?:input|output|down|up)_blocks)[._](\d+)(?:[._]((?:attentions|resnets)[._]\d+|\d+))?"
+    r"(single_transformer_blocks|transformer_blocks|double_blocks|single_blocks|(?<![a-z])blocks|layers)[._](\d+)"
 )
 _SHORT = {
     "single_transformer_blocks": "single", "single_blocks": "single", "transformer_blocks": "double",
-    "double_blocks": "double", "blocks": "block", "input_blocks": "in", "output_blocks": "out", "down_blocks": "down",
-    "up_blocks": "up", "layers": "text",
+    "double_blocks": "double", "blocks": "block", "input": "in", "output": "out", "mid": "middle",
 }  # fmt: skip
 
 
 def block_of(layer: Layer) -> str:
-    """The block a layer stands in, in short: "double 3", "single 17", "in 4.1", "text 5"; "other" outside blocks."""
+    """The block a layer stands in, in short: "double 3", "single 17", "in 4.1", "encoder 5"; "other" outside blocks."""
+    unet = _UNET.match(layer.name) if layer.denoiser else None
+    if unet:
+        kind = _SHORT.get(unet[1], unet[1])
+        return kind if kind == "middle" else " ".join((kind, ".".join(filter(None, (unet[2], unet[3])))))
     found = _BLOCK.search(layer.name)
     if not found:
-        return "middle" if layer.name.startswith(("mid", "middle")) else "other"
+        return "other"
+    if not layer.denoiser:
+        return f"{layer.part.removeprefix('text_')} {found[2]}"
     kind = _SHORT[found[1]]
-    if kind == "double" and ("attn1" in layer.name or "ff_conv" in layer.name or "ff.conv" in layer.name):
+    if kind == "double" and re.search(r"attn[12]|ff[._]conv", layer.name):
         kind = "block"  # SANA's only kind
-    inner = found[3] if kind in ("in", "out", "down", "up") else None
-    where = f"{kind} {found[2]}" + (f".{inner.replace('_', '.')}" if inner else "")
-    return where if layer.denoiser else f"{layer.part.removeprefix('text_')} {found[2]}"
+    return f"{kind} {found[2]}"
 
 
 def _order(block: str) -> tuple[int, list[int], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 from lora_doctor.adapter.facts import Adapter
@@ -39,7 +40,7 @@ def _range(norms: list[float]) -> str:
 
 
 def heat_map(adapter: Adapter, output: Path) -> None:
-    """Write a PNG: blocks across, kinds of layers down, the norm of each change as colour."""
+    """Write a PNG: blocks across, kinds of layers down, the norm of each change as colour, a cross for NaN."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -49,17 +50,16 @@ def heat_map(adapter: Adapter, output: Path) -> None:
 
     assert adapter.health is not None
     columns = list(adapter.health.blocks())
-    cells: dict[tuple[str, str], float] = {}
-    for layer in adapter.health.sound:
-        kind = _kind(layer.name)
-        cells[kind, layer.block] = math.hypot(cells.get((kind, layer.block), 0.0), layer.norm)
+    cells = _cells(adapter.health)
     rows = sorted({kind for kind, _ in cells})
     grid = [[cells.get((row, column), math.nan) for column in columns] for row in rows]
     figure, axes = pyplot.subplots(figsize=(max(6, 0.28 * len(columns) + 2), max(2.5, 0.28 * len(rows) + 1.5)))
-    image = axes.imshow(grid, aspect="auto", cmap="viridis")
+    image = axes.imshow(grid, aspect="auto", cmap="viridis", vmin=0)
     axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
     axes.set_yticks(range(len(rows)), rows, fontsize=7)
     axes.set_title(f"{adapter.file.path.name}: norm of each change", fontsize=9)
+    for layer in adapter.health.broken:
+        axes.plot(columns.index(layer.block), rows.index(kind_of(layer.name)), "x", color="red")
     figure.colorbar(image, ax=axes)
     figure.tight_layout()
     try:
@@ -68,8 +68,16 @@ def heat_map(adapter: Adapter, output: Path) -> None:
         pyplot.close(figure)
 
 
-def _kind(name: str) -> str:
-    """A layer's name within its block."""
-    words = name.replace("_blocks_", "_blocks.").split(".")
-    tail = [w for w in words if not w.isdigit() and "blocks" not in w]
-    return ".".join(tail[-2:]) or name
+def _cells(health: Health) -> dict[tuple[str, str], float]:
+    """Norm by kind of layer and block; NaN for a broken one."""
+    cells: dict[tuple[str, str], float] = {}
+    for layer in health.layers:
+        where = (kind_of(layer.name), layer.block)
+        cells[where] = math.hypot(cells.get(where, 0.0), layer.norm) if layer.finite else math.nan
+    return cells
+
+
+def kind_of(name: str) -> str:
+    """A layer's name within its block: "attn.to_q", "img_mlp.0"."""
+    tail = re.sub(r"^.*(?:blocks|layers|middle_block)[._]\d+[._]", "", name)
+    return re.sub(r"^(?:attentions[._]|resnets[._])?\d+[._]", "", tail)

@@ -34,6 +34,8 @@ def inspect(files: tuple[str, ...], base: str | None, weights: bool, png: Path |
 
     if png and len(files) > 1:
         raise click.UsageError("--png draws one file")
+    if png and png.suffix.lower() != ".png":
+        raise click.UsageError(f"--png writes a picture: give {png.name} the ending .png")
     if weights or png:
         need("numpy", "ml_dtypes", *(("matplotlib",) if png else ()))
     model = identify(base) if base else None

@@ -188,6 +188,13 @@ def test_weights_and_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert document["files"][0]["health"]["layers"][0]["effective_rank"] > 1
 
 
+def test_a_picture_never_replaces_a_lora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = made(tmp_path, model=KLEIN, format="comfyui", targets="single_blocks.0").file.path
+    before = path.read_bytes()
+    assert call(capsys, "inspect", path, "--png", path)[0] == 2
+    assert path.read_bytes() == before
+
+
 def test_weight_after_a_colon() -> None:
     from lora_doctor.cli.merge import weighted
 

@@ -184,6 +184,32 @@ def test_heat_map(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["double", "single"]
 
 
+BLOCKS = [
+    ("transformer_blocks.3.attn.to_q", "double 3", "attn.to_q"),
+    ("single_blocks_17_linear1", "single 17", "linear1"),
+    ("double_blocks.0.img_mlp.2", "double 0", "img_mlp.2"),
+    ("transformer_blocks.9.attn2.to_k", "block 9", "attn2.to_k"),
+    ("blocks.4.mlp.point_conv.conv", "block 4", "mlp.point_conv.conv"),
+    ("input_blocks_4_1_transformer_blocks_0_attn1_to_q", "in 4.1", "attn1_to_q"),
+    ("input_blocks_4_1_proj_in", "in 4.1", "proj_in"),
+    ("middle_block_1_transformer_blocks_7_ff_net_0_proj", "middle", "ff_net_0_proj"),
+    ("mid_block.attentions.0.transformer_blocks.2.attn2.to_v", "middle", "attn2.to_v"),
+    ("down_blocks.1.attentions.0.transformer_blocks.1.attn2.to_v", "down 1.0", "attn2.to_v"),
+    ("up_blocks.0.resnets.2.conv1", "up 0.2", "conv1"),
+    ("x_embedder", "other", "x_embedder"),
+]
+
+
+@pytest.mark.parametrize("name, block, kind", BLOCKS)
+def test_blocks(name: str, block: str, kind: str) -> None:
+    from lora_doctor.adapter.health import block_of
+    from lora_doctor.adapter.picture import kind_of
+    from lora_doctor.adapter.read import Layer
+
+    assert block_of(Layer("denoiser", "", name, "lora", 1, 1, 1, (), {}, None, "")) == block
+    assert kind_of(name) == kind
+
+
 def test_strength_beside_the_base(tmp_path: Path) -> None:
     adapter = made(tmp_path, model="flux2-klein-4b", targets=r"^single_transformer_blocks\.0\.attn\.to_out")
     adapter = adapter._replace(health=measure(adapter))
