@@ -263,6 +263,11 @@ class Config:
         texts = {str(choice).lower() for choice in choices}
         return self.lenient and str(value).lower() in texts
 
+    def unread(self, *keys: str) -> bool:
+        """Whether one of the keys is written in a script with a value that can't be read here: `--output_dir "$OUT"`."""
+        found = [self.settings[key] for key in keys if key in self.settings]
+        return self.document.syntax == "shell" and any(setting.origin == "unknown" for setting in found)
+
     def blank(self, key: str) -> bool:
         """Whether a written value only says that the key is not set: `resume = false` where a path may stand.
 

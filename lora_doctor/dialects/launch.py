@@ -16,7 +16,7 @@ _LAUNCHERS = re.compile(r"^(.*[/\\])?(accelerate|accelerate-launch|python[\d.]*w
 # commands that look at a script, copy it or stop it, and run nothing
 _NO_RUN = re.compile(
     r"^(.*[/\\])?(pkill|pgrep|killall|kill|ps|cp|mv|ls|rm|ln|cat|head|tail|less|grep|sed|awk|find|echo|printf|touch|chmod"
-    r"|chown|wget|curl|git|test|stat|diff|nano|vim?|code|dos2unix|rsync|scp|type|where|write-(host|output)|copy-item)$",
+    r"|chown|wget|curl|git|test|stat|diff|nano|vim?|code|dos2unix|rsync|scp|type|where|write-(host|output)|copy-item|not|exist|\[\[?|test-path|dir|x?copy|move|del|findstr)$",
     re.I,
 )
 _PROCESSES = ("num_processes", "nproc_per_node", "num_gpus")

@@ -129,7 +129,8 @@ def _training(config: Config, script: str, call: Call | None, reader: Reader) ->
     flux2, data = architecture == "flux_2", _data(config, reader)
     folders = datasets(data, reader) if data else ()
     epochs, devices = config.sound("max_train_epochs"), part.processes(config, call)
-    steps = config.sound("max_train_steps") if epochs.value is None else Setting[int]()
+    decided = epochs.value is not None or config.unread("max_train_epochs")
+    steps = Setting[int]() if decided else config.sound("max_train_steps")
     on = Setting(True, "default", "", config.anchor)  # there is no training without caches
     return Plan(
         TRAINER,

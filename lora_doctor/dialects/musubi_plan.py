@@ -238,5 +238,5 @@ def saving(config: Config) -> Saving:
         keep=keep,
         resumable=states if states.value else config.sound("save_state_on_train_end"),
         resume=config.sound("resume"),
-        never=not every.value and not epochs.value,
+        never=not (every.value or epochs.value) and not config.unread("save_every_n_steps", "save_every_n_epochs"),
     )

@@ -189,7 +189,8 @@ def training(
     data = _dataset_document(config, reader)
     entries = _datasets(config, data, reader)
     epochs = config.get("max_train_epochs")
-    steps = config.get("max_train_steps") if epochs.value is None else Setting[int]()
+    decided = epochs.value is not None or config.unread("max_train_epochs")
+    steps = Setting[int]() if decided else config.get("max_train_steps")
     alone = config.get("network_train_unet_only")
     return Plan(
         TRAINER,

@@ -144,7 +144,7 @@ def optimizer(config: Config, steps: Setting[int], processes: int | None) -> Opt
     plain = str(name.value or "").lower()
     own_schedule = relative_steps(name, given)
     unet, both = config.get("unet_lr"), config.get("learning_rate")
-    rate = unet if unet.value is not None else both
+    rate = unet if unet.value is not None or config.unread("unet_lr") else both
     text = config.get("text_encoder_lr").map(lambda value: value[0] if isinstance(value, list) and value else value)
     text = text if text.value is not None and text.value != [] else both
     if own_schedule:
@@ -264,7 +264,9 @@ def saving(config: Config, reader: Reader) -> Saving:
         resumable=states if states.value else config.get("save_state_on_train_end"),
         resume=config.get("resume"),
         existing=tuple(entry for entry in existing if entry.startswith(own)),
-        never=not config.open and not (every.value or epochs.value or share.value),
+        never=not config.open
+        and not (every.value or epochs.value or share.value)
+        and not config.unread("save_every_n_steps", "save_every_n_epochs", "save_n_epoch_ratio"),
     )
 
 

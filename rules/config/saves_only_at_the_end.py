@@ -37,6 +37,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     if not plan.training or saving.every_epochs.value or (saving.every_steps.value is None and not saving.never):
         return
     every = saving.every_steps
+    if plan.config.unread(*(each.key.removeprefix(plan.config.prefix) for each in (every, saving.every_epochs))):
+        return
     if saving.never:
         yield every.finding(
             "no checkpoint is saved before the end: an overtrained or interrupted run can't be rolled back",

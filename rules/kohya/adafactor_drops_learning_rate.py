@@ -39,6 +39,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     name, schedule = plan.optimizer.name, plan.argument("lr_scheduler")
     if not plan.training or str(name.value).lower() != "adafactor" or plan.optimizer.scheduler.value != "adafactor":
         return
+    if plan.config.unread("optimizer_args"):
+        return
     rate = next((plan.argument(key) for key in ("unet_lr", "learning_rate") if plan.argument(key).value), None)
     if rate is not None and rate.written and schedule.value != "adafactor":
         yield rate.finding(

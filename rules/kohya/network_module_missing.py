@@ -36,7 +36,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     setting, usual = plan.get("network_module"), MODULES.get(plan.script, "networks.lora")
     name = setting.value
-    if not plan.training or plan.config.open:
+    if not plan.training or plan.config.open or plan.config.unread("network_module"):
         return
     if name is None and plan.script:
         yield setting.finding(

@@ -26,7 +26,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     setting = plan.get("output_dir")
-    if not plan.training or setting.value or plan.config.open or setting.origin == "written":
+    if not plan.training or setting.value or plan.config.open or plan.config.has("output_dir"):
         return
     elsewhere = "" if plan.script else ", unless the command line has it"
     finding = setting.finding(

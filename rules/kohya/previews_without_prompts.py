@@ -35,7 +35,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     prompts = plan.get("sample_prompts")
-    if not plan.training or plan.handed is not None or plan.config.open or prompts.value or prompts.origin == "written":
+    if not plan.training or plan.handed is not None or plan.config.open or plan.config.has("sample_prompts"):
         return
     for key in ("sample_at_first", "sample_every_n_epochs", "sample_every_n_steps"):
         setting = plan.get(key)

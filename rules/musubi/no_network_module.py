@@ -29,6 +29,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     module = plan.get("network_module")
+    if plan.config.unread("network_module"):
+        return
     if plan.training and plan.script and plan.network.kind.value != "full" and module.value is None:
         flux2 = plan.script.startswith("flux_2")
         yield module.finding(

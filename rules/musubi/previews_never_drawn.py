@@ -33,6 +33,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     if not plan.training or not plan.script:
         return
     prompts = plan.get("sample_prompts")
+    if plan.config.unread("sample_prompts", "sample_every_n_epochs", "sample_every_n_steps"):
+        return
     due = [plan.get(name) for name in ("sample_every_n_epochs", "sample_every_n_steps", "sample_at_first")]
     asked = next((setting for setting in due if setting.value), None)
     if asked is not None and not prompts.value and prompts.origin == "unknown" and not prompts.written:
