@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import NamedTuple
 
 from lora_doctor.finding import Finding
@@ -71,6 +72,15 @@ class Captions(NamedTuple):
         """A finding at the folder's setting; `about` are the captions it speaks of."""
         place = self.data.folder if self.data.folder.place is not None else self.data.caption_source
         return place.finding(message, action)._replace(about=tuple(entry.image for entry in about))
+
+
+VERBS = {"are": "is", "have": "has"}
+
+
+def counted(found: Sized, captions: Captions, verb: str) -> str:
+    """`1 of 24 captions is`, `3 of 24 captions are`."""
+    one = VERBS.get(verb, f"{verb}s")
+    return f"{len(found)} of {len(captions.entries)} captions {one if len(found) == 1 else verb}"
 
 
 def names(entries: tuple[Caption, ...]) -> str:

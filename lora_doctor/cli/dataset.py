@@ -12,13 +12,20 @@ import click
 @click.option("--config", "config", type=click.Path(), metavar="FILE", help="The config that trains on it.")
 @click.option("--resolution", type=click.IntRange(64, 16384), metavar="N", help="Edge length in pixels (1024).")
 @click.option("--trainer", metavar="NAME", help="The trainer that will read it.")
-@click.option("--purpose", type=click.Choice(["subject", "style", "domain", "edit"]), help="What the LoRA is for.")
+@click.option(
+    "--purpose",
+    type=click.Choice(["subject", "style", "domain", "complex-domain", "edit"]),
+    help="What the LoRA is for.",
+)
 @click.option("--trigger", metavar="WORD", help="The word that calls the LoRA.")
 @click.option("--batch", type=click.IntRange(1), metavar="N", help="Images per device and step.")
 @click.option("--accumulation", type=click.IntRange(1), metavar="N", help="Micro-batches per optimiser step.")
 @click.option("--masks", type=click.Path(), metavar="DIR", help="Folder of masks with the images' names.")
 @click.option("--control", type=click.Path(), metavar="DIR", help="Folder of control images (before the edit).")
 @click.option("--json", "as_json", is_flag=True, help="Everything that was measured, for programs.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page with pictures to this file."
+)
 @click.option("-o", "--output", type=click.Path(), help="Write the report to this file.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these rules, topics or levels.")
 @click.option("--ignore", multiple=True, metavar="RULES", help="Not these.")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from lora_doctor.cli.linting import known_trainer
-from lora_doctor.cli.output import put, tell_problems, terminal_width, wants_colour
+from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
 from lora_doctor.dataset.arrays import need
 from lora_doctor.dataset.exam import exam
 from lora_doctor.dataset.given import Given, given_plan
@@ -27,6 +27,7 @@ from lora_doctor.result import File, Found, Options
 from lora_doctor.selection import EVERYTHING, Selection, resolve
 from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.read import read_file
+from lora_doctor.write import write_beside
 
 TOPICS = ("dataset", "captions")  # of a plan's rules, those that speak of its data
 EVERY = 0.2  # seconds between two lines of progress
@@ -51,6 +52,7 @@ class Request(NamedTuple):
     ignore: tuple[str, ...]
     workers: int | None
     no_cache: bool
+    report: str | None = None
 
 
 def run(request: Request) -> int:
@@ -73,7 +75,8 @@ def run(request: Request) -> int:
             progress.clear()
     if not sets:
         raise SourceError(f"no images in {request.folder or request.config}")
-    found, more = judge(_facts(plans, sets), document.name, selection)
+    facts = _facts(plans, sets)
+    found, more = judge(facts, document.name, selection)
     kept = suppress(_of_data(found), (document, *followed), Options(selection=selection)).found
     files = (File(document, plans[0].trainer, "dataset" if request.config is None else plans[0].kind, followed),)
     report = Report(
@@ -83,6 +86,8 @@ def run(request: Request) -> int:
         width=terminal_width(),
         colour=request.output is None and not request.as_json and wants_colour(sys.stdout),
     )
+    if request.report is not None:
+        _write_page(request, Path(request.report), (plans, facts, kept))
     put(_rendered(request, report, [each for _, each in sets], time.monotonic() - begun), request.output)
     tell_problems([*problems, *more])
     if problems or more:
@@ -152,6 +157,21 @@ def _rendered(request: Request, report: Report, sets: list[ImageSet], seconds: f
     count = sum(len(each.images) for each in sets)
     lines.append(f"{count:,} image{'s' * (count != 1)} in {seconds:.1f} s")
     return render(report, "text") + "".join(f"{line}\n" for line in lines)
+
+
+Judged = tuple[tuple[Plan, ...], list[tuple[Plan, Any]], tuple[Found, ...]]
+
+
+def _write_page(request: Request, path: Path, judged: Judged) -> None:
+    """The page for people, as one file."""
+    from lora_doctor.report.folders import page_of
+    from lora_doctor.report.page import render_page
+
+    _, facts, found = judged
+    title = request.folder or os.path.basename(request.config or "")
+    page = page_of(title, [fact for _, fact in facts if not isinstance(fact, Plan)], found)
+    write_beside(path, render_page(page).encode("utf-8", "replace"))
+    tell(f"{path}: the report")
 
 
 class _Progress:

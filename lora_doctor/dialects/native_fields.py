@@ -33,12 +33,11 @@ SCHEDULERS = (
     "piecewise_constant",
 )
 DTYPES = ("bf16", "fp16", "fp32")
+PURPOSES = ("subject", "style", "domain", "complex-domain", "edit")
 
 FIELDS = (
     Field("recipe", "str", None, "a published recipe whose values stand where this file sets none; see `recipes/`"),
-    Field(
-        "purpose", "str", None, "what the LoRA is for; thresholds depend on it", ("subject", "style", "domain", "edit")
-    ),
+    Field("purpose", "str", None, "what the LoRA is for; thresholds depend on it", PURPOSES),
     Field("output", "str", None, "run folder: checkpoints, samples, logs", required=True),
     Field("model", "table", None, "the base model", required=True),
     Field("model.path", "str", None, "diffusers folder, single file or hub repository id", required=True),

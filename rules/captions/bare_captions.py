@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, quoted
+from lora_doctor.captions.facts import Captions, counted, quoted
 from lora_doctor.captions.lexicon import covered
 from lora_doctor.captions.words import PLAIN, words
 from lora_doctor.rule import Finding, rule
@@ -66,7 +66,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     if captions.usual and len(captions.filled) >= FEWEST and len(bare) >= 0.3 * len(captions.filled):
         if captions.plan.model.family in SENTENCES:
             yield captions.finding(
-                f"{len(bare)} of {len(captions.entries)} captions say next to nothing, such as {quoted(bare[0].text)}",
+                f"{counted(bare, captions, 'say')} next to nothing, such as {quoted(bare[0].text)}",
                 "say what is in the image beside the subject",
                 bare,
             )

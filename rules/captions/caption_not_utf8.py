@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.rule import Finding, rule
 
 STRICT = ("sd-scripts", "kohya_ss", "ai-toolkit", "OneTrainer", "musubi-tuner")  # open(..., encoding="utf-8")
@@ -55,7 +55,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     stops = trainer in STRICT
     fate = f"{trainer} stops there" if stops else "not every loader reads it"
     found = captions.finding(
-        f"{len(wrong)} of {len(captions.entries)} captions are not UTF-8 ({names(wrong)}; {what}): {fate}",
+        f"{counted(wrong, captions, 'are')} not UTF-8 ({names(wrong)}; {what}): {fate}",
         "save as UTF-8",
         wrong,
     )

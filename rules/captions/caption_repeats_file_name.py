@@ -1,7 +1,7 @@
 import os
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Caption, Captions, names, quoted
+from lora_doctor.captions.facts import Caption, Captions, counted, names, quoted
 from lora_doctor.captions.patterns import CAMERA_FILE
 from lora_doctor.captions.words import words
 from lora_doctor.rule import Finding, rule
@@ -47,7 +47,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     named = tuple(entry for entry in captions.filled if _is_name(entry))
     if named and captions.usual:
         yield captions.finding(
-            f"{len(named)} of {len(captions.entries)} captions are file names, such as {quoted(named[0].text)} "
+            f"{counted(named, captions, 'are')} file names, such as {quoted(named[0].text)} "
             f"({names(named)})",
             "describe the images",
             named,

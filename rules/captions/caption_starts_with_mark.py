@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.rule import Finding, rule
 
 
@@ -48,7 +48,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     marked = tuple(entry for entry in captions.entries if entry.encoding == "utf-8-sig")
     if marked and captions.plan.trainer != "lora-doctor":
         yield captions.finding(
-            f"{len(marked)} of {len(captions.entries)} captions start with a byte order mark, which is trained as text "
+            f"{counted(marked, captions, 'start')} with a byte order mark, which is trained as text "
             f"({names(marked)})",
             "save as UTF-8 without it",
             marked,

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.captions.patterns import DAMAGED, ESCAPED, INVISIBLE, first
 from lora_doctor.rule import Finding, rule
 
@@ -49,7 +49,7 @@ def check(captions: Captions) -> Iterator[Finding]:
         hits = (first(kind, hurt[0].text) for kind in (DAMAGED, ESCAPED))
         hit = next((hit for hit in hits if hit), "an invisible character")
         yield captions.finding(
-            f"{len(hurt)} of {len(captions.entries)} captions contain damaged text ({names(hurt)}): {hit}",
+            f"{counted(hurt, captions, 'contain')} damaged text ({names(hurt)}): {hit}",
             "write the character that was meant",
             hurt,
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.rule import Finding, rule
 
 
@@ -67,9 +67,9 @@ def check(captions: Captions) -> Iterator[Finding]:
     stops = captions.plan.trainer in ("sd-scripts", "kohya_ss") and bool(none)
     fate = "sd-scripts stops there" if stops else "trained with an empty or default prompt"
     found = captions.finding(
-        f"{len(empty)} of {len(captions.entries)} captions are empty and {fate}: {names(empty)}"
+        f"{counted(empty, captions, 'are')} empty and {fate}: {names(empty)}"
         if not stops
-        else f"{len(empty)} of {len(captions.entries)} captions are empty: {fate} ({names(empty)})",
+        else f"{counted(empty, captions, 'are')} empty: {fate} ({names(empty)})",
         "write them, or move the images away",
         empty,
     )

@@ -57,4 +57,4 @@ def check(plan: Plan) -> Iterator[Finding]:
         yield data.folder.finding(
             f"{len(missing)} of {len(listing.images)} images have no `{extension}` caption and are {fate}: {names}",
             "caption them or move them away",
-        )
+        )._replace(about=tuple(missing))

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.captions.patterns import LINK, first
 from lora_doctor.rule import Finding, rule
 
@@ -44,7 +44,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     linked = tuple(entry for entry in captions.filled if LINK.search(entry.text))
     if linked:
         yield captions.finding(
-            f"{len(linked)} of {len(captions.entries)} captions contain an address or a name, such as "
+            f"{counted(linked, captions, 'contain')} an address or a name, such as "
             f"`{first(LINK, linked[0].text)}` ({names(linked)})",
             "remove it",
             linked,

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.captions.words import style
 from lora_doctor.rule import Finding, rule
 
@@ -59,7 +59,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     if captions.usual and len(fewer) >= 2 and len(fewer) >= 0.2 * len(captions.filled):
         kind, rest = ("tag lists", "sentences") if fewer == tags else ("sentences", "tag lists")
         yield captions.finding(
-            f"{len(fewer)} of {len(captions.entries)} captions are {kind} ({names(fewer)}), {len(more)} are {rest}",
+            f"{counted(fewer, captions, 'are')} {kind} ({names(fewer)}), {len(more)} are {rest}",
             "write all of them in one style",
             fewer,
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions
+from lora_doctor.captions.facts import Captions, counted
 from lora_doctor.captions.patterns import OPENER, first
 from lora_doctor.rule import Finding, rule
 
@@ -55,7 +55,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     opened = tuple(entry for entry in captions.filled if OPENER.search(entry.text))
     if len(captions.filled) >= FEWEST and len(opened) >= 0.5 * len(captions.filled):
         yield captions.finding(
-            f"{len(opened)} of {len(captions.entries)} captions open with words that describe nothing, such as "
+            f"{counted(opened, captions, 'open')} with words that describe nothing, such as "
             f"`{first(OPENER, opened[0].text)}`",
             "cut them off",
             opened,

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.captions.patterns import LORA_TAG, SWITCH, WEIGHT, WILDCARD, first
 from lora_doctor.rule import Finding, rule
 
@@ -54,7 +54,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     if found:
         entries = tuple(dict.fromkeys(entry for entry, _ in found))
         yield captions.finding(
-            f"{len(entries)} of {len(captions.entries)} captions contain prompt syntax that is trained as text, such "
+            f"{counted(entries, captions, 'contain')} prompt syntax that is trained as text, such "
             f"as `{found[0][1]}` ({names(entries)})",
             "take it out",
             entries,

@@ -1,7 +1,7 @@
 import re
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.captions.patterns import QUALITY_TAG, SCORE_TAG, first
 from lora_doctor.rule import Finding, rule
 
@@ -68,7 +68,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     if tagged:
         tag = first(SCORE_TAG, tagged[0].text) or first(QUALITY_TAG, tagged[0].text)
         yield captions.finding(
-            f"{len(tagged)} of {len(captions.entries)} captions have quality tags that mean nothing to this model, "
+            f"{counted(tagged, captions, 'have')} quality tags that mean nothing to this model, "
             f"such as `{tag}` ({names(tagged)})",
             "remove them",
             tagged,

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names, quoted
+from lora_doctor.captions.facts import Captions, counted, names, quoted
 from lora_doctor.captions.patterns import CHATTER, REFUSAL
 from lora_doctor.rule import Finding, rule
 
@@ -45,7 +45,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     answers = tuple(e for e in captions.filled if any(REFUSAL.search(text) or CHATTER.search(text) for text in e.every))
     if answers:
         yield captions.finding(
-            f"{len(answers)} of {len(captions.entries)} captions are a captioning model's answer and no description "
+            f"{counted(answers, captions, 'are')} a captioning model's answer and no description "
             f"({names(answers)}): {quoted(answers[0].text)}",
             "caption them again",
             answers,

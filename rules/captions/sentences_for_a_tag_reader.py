@@ -1,7 +1,7 @@
 import re
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, quoted
+from lora_doctor.captions.facts import Captions, counted, quoted
 from lora_doctor.captions.words import style
 from lora_doctor.rule import Finding, rule
 
@@ -76,7 +76,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     if captions.plan.model.family == "sdxl" and TUNED.search(name) and len(captions.filled) >= FEWEST:
         if len(prose) >= 0.6 * len(captions.filled):
             yield captions.finding(
-                f"{len(prose)} of {len(captions.entries)} captions are sentences ({quoted(prose[0].text)}), and this "
+                f"{counted(prose, captions, 'are')} sentences ({quoted(prose[0].text)}), and this "
                 "model was trained on booru tags",
                 "tag the images",
                 prose,

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, quoted
+from lora_doctor.captions.facts import Captions, counted, quoted
 from lora_doctor.captions.words import style
 from lora_doctor.rule import Finding, rule
 
@@ -75,7 +75,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     known = [entry for entry in captions.filled if style(entry.text) is not None]
     if captions.plan.model.family in SENTENCES and len(known) >= FEWEST and len(tags) >= 0.6 * len(captions.filled):
         yield captions.finding(
-            f"{len(tags)} of {len(captions.entries)} captions are tag lists ({quoted(tags[0].text)}), and this model's "
+            f"{counted(tags, captions, 'are')} tag lists ({quoted(tags[0].text)}), and this model's "
             "text encoder reads sentences",
             "describe the images in sentences",
             tags,

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, names, quoted
+from lora_doctor.captions.facts import Captions, counted, names, quoted
 from lora_doctor.rule import Finding, rule
 
 
@@ -47,7 +47,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     cut = tuple(entry for entry in captions.entries if entry.cut)
     if cut:
         yield captions.finding(
-            f"{len(cut)} of {len(captions.entries)} captions have several lines, of which only the first is trained "
+            f"{counted(cut, captions, 'have')} several lines, of which only the first is trained "
             f"({names(cut)}); lost: {quoted(cut[0].cut)}",
             "join the lines, or set `enable_wildcard` where they are alternatives",
             cut,

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from lora_doctor.captions.facts import Captions, names
+from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.rule import Finding, rule
 
 
@@ -41,7 +41,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     several = tuple(entry for entry in captions.entries if _broken(entry.every))
     if several:
         yield captions.finding(
-            f"{len(several)} of {len(captions.entries)} captions are broken into lines ({names(several)}): each line "
+            f"{counted(several, captions, 'are')} broken into lines ({names(several)}): each line "
             "is a caption of its own, and one is drawn per step",
             "join the lines",
             several,
