@@ -2,8 +2,8 @@
 
     pip install yamllint taplo && python benchmarks/generic_linters.py
 
-Every example in the rules that fires (`flagged` fences) and has an error or a warning is written out and checked by each
-tool that reads its syntax. Style remarks are left out: yamllint runs with its `relaxed` preset and only its errors
+Every example in the rules that fires (`flagged` fences) and has an error or a warning is written out and checked by
+each tool that reads its syntax. Style remarks are left out: yamllint runs with its `relaxed` preset and only its errors
 count, taplo checks syntax. JSON is checked by `python -m json.tool`, shell by `bash -n`.
 """
 
