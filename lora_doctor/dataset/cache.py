@@ -14,7 +14,6 @@ from typing import NamedTuple
 from lora_doctor.dataset.facts import VERSION, Features
 
 AT_A_TIME = 400  # values in one query
-KEPT_DAYS = 90  # rows nobody asked for in this time are dropped
 
 
 class Stamp(NamedTuple):
@@ -57,10 +56,11 @@ class Cache:
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=NORMAL")
         self._base.executescript(
-            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INT, changed INT, digest BLOB, seen INT)"
+            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INT, changed INT, digest BLOB)"
             " WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS facts"
             " (digest BLOB PRIMARY KEY, record BLOB, points BLOB, descriptors BLOB) WITHOUT ROWID;"
+            "CREATE TABLE IF NOT EXISTS sets (digest BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID;"
         )
 
     def known(self, stamps: dict[str, Stamp]) -> Iterator[tuple[str, bytes]]:
@@ -86,8 +86,7 @@ class Cache:
         """Remember one file; `commit` makes it last."""
         if features is not None:
             self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (digest, record, *features))
-        row = (_key(path), *stamp, digest, stamp.changed)
-        self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", row)
+        self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (_key(path), *stamp, digest))
 
     def features(self, digests: Sequence[bytes]) -> Iterable[tuple[bytes, Features]]:
         """The corners of files by their content."""
@@ -96,6 +95,15 @@ class Cache:
             query = f"SELECT digest, points, descriptors FROM facts WHERE digest IN ({','.join('?' * len(part))})"
             for digest, points, descriptors in self._base.execute(query, part):
                 yield digest, Features(points, descriptors)
+
+    def of_set(self, digest: bytes) -> str | None:
+        """What was found out about a set of files with these names and contents."""
+        row = self._base.execute("SELECT value FROM sets WHERE digest = ?", (digest,)).fetchone()
+        return row[0] if row else None
+
+    def keep_set(self, digest: bytes, value: str) -> None:
+        """Remember what was found out about a set."""
+        self._base.execute("INSERT OR REPLACE INTO sets VALUES (?, ?)", (digest, value))
 
     def commit(self) -> None:
         """Write what was kept; a disk that is full costs the cache, not the run."""

@@ -16,6 +16,7 @@ import numpy as np
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.cache import Cache
 from lora_doctor.dataset.facts import Features
+from lora_doctor.dataset.fingerprint import RASTER
 from lora_doctor.dataset.record import Images
 
 SAME = 31  # bits of 256: Meta's threshold for PDQ; nothing else is asked
@@ -28,6 +29,7 @@ BAND_BITS, BANDS = 26, 8
 CROWD = 12  # equal keys that say nothing any more
 VOTES = 3
 INLIERS = 10  # corners that agree with one transform
+SPREAD = 0.04  # of the picture that they must span: a watermark is no copy
 OFF = 3.0  # pixels they may be off on the raster
 THUMB = 14.0  # mean distance of Lab thumbnails (levels) under which a copy is believed without corners
 
@@ -45,7 +47,8 @@ def find_copies(images: Images, cache: Cache) -> list[Group]:
     joined = _Groups(len(images))
     records = images.records
     for how, pair in _equal(records, sound):
-        joined.join(*pair, how)
+        if joined.first(pair[0]) != joined.first(pair[1]):
+            joined.join(*pair, how)
     alone = np.array([place for place in sound.tolist() if joined.first(place) == place], np.int64)
     textured = alone[records["texture"][alone] >= FLAT]
     judge = _Judge(records, cache)
@@ -180,19 +183,26 @@ class _Judge:
         close = [match for match in matches if match.distance <= 64]
         if len(close) < INLIERS:
             return 0
-        here, there = (np.frombuffer(each.points, np.uint8).reshape(-1, 2).astype(np.float32) for each in (one, other))
+        here, there = (
+            np.frombuffer(each.points, np.uint8).reshape(-1, 2).astype(np.float32)[[getattr(m, index) for m in close]]
+            for each, index in ((one, "queryIdx"), (other, "trainIdx"))
+        )
         cv2.setRNGSeed(0)
         matrix, kept = cv2.estimateAffinePartial2D(
-            here[[match.queryIdx for match in close]],
-            there[[match.trainIdx for match in close]],
+            here,
+            there,
             method=cv2.RANSAC,
             ransacReprojThreshold=OFF,
             maxIters=400,
         )
         if matrix is None:
             return 0
-        scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-        return int(kept.sum()) if 0.3 < scale < 3.3 else 0
+        agreeing = kept.ravel() > 0
+        count, scale = int(agreeing.sum()), float(np.hypot(matrix[0, 0], matrix[1, 0]))
+        if not 0.3 < scale < 3.3:
+            return 0
+        one_hull, other_hull = (cv2.contourArea(cv2.convexHull(points[agreeing])) for points in (here, there))
+        return count if max(one_hull, other_hull) >= SPREAD * RASTER * RASTER else 0
 
     def _features(self, place: int) -> Features:
         digest = self._records["digest"][place].tobytes()

@@ -2,7 +2,9 @@
 
 `a.png: 512x512 photo` makes an image; what follows changes it, in this order:
 
-    photo noise flat half white black mid  what it shows (photo: shapes and texture, made from the file's name)
+    photo product noise flat half white black mid
+                                           what it shows (photo: shapes and texture, made from the file's name;
+                                           product: some of that on white)
     like=b.png mirror=b.png crop=b.png     another image of the list instead, recoded, mirrored or cut by a fifth
     upscaled=2 blur=3 motion=25            softer: enlarged, Gaussian radius, pixels of motion
     dark=0.1 bright=3 contrast=0.3 grain=9 light, contrast, noise in levels
@@ -87,6 +89,12 @@ def _subject(name: str, size: tuple[int, int], words: dict[str, str], others: di
     for word, level in flat.items():
         if word in words:
             return np.full((height, width, 3), level, np.uint8)
+    if "product" in words:
+        image = np.full((height, width, 3), 255, np.uint8)
+        image[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3] = photo((width, height), rng)[
+            height // 3 : height * 2 // 3, width // 3 : width * 2 // 3
+        ]
+        return image
     if "half" in words:
         image = np.zeros((height, width, 3), np.uint8)
         image[:, width // 2 :] = 255

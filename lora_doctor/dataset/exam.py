@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lora_doctor.dataset.arrays import need
-from lora_doctor.dataset.imageset import Copies, ImageSet
+from lora_doctor.dataset.imageset import ImageSet
 from lora_doctor.dataset.listing import Listing
 from lora_doctor.plan import Dataset, Plan
 
@@ -51,21 +51,22 @@ class _Scanner:
 
 
 def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
-    from lora_doctor.dataset import beside, buckets, copies, variety
+    from lora_doctor.dataset import beside, buckets
+    from lora_doctor.dataset.together import together
 
     assert data.listing is not None, "only folders that were listed are examined"
     images = scanned(data.listing)
     edges = data.resolution.value
-    groups = copies.find_copies(images, scanned.store)  # type: ignore[arg-type]
+    whole = together(images, scanned.store)  # type: ignore[arg-type]
     controls = data.control_listings
     return ImageSet(
         plan,
         data,
         images,
         edge=max(edges) if isinstance(edges, list) and edges else None,
-        copies=tuple(Copies(tuple(images.names[i] for i in group.members), group.how) for group in groups),
-        atypical=variety.atypical(images),
-        variety=variety.variety(images),
+        copies=whole.copies,
+        atypical=whole.atypical,
+        variety=whole.variety,
         fates=buckets.fates(plan, data, images),
         masks=beside.masks(images, scanned(data.mask_listing)) if data.mask_listing is not None else None,
         pairs=beside.pairs(data.listing.folder, images, controls[0].folder, scanned(controls[0])) if controls else None,

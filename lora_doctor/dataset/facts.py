@@ -6,7 +6,7 @@ import math
 import os
 from typing import NamedTuple
 
-VERSION = 1  # of the measurements: a cache of another version is not read
+VERSION = 2  # of the measurements: a cache of another version is not read
 
 
 class ImageFacts(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -51,8 +52,8 @@ def given_plan(folder: Path, given: Given) -> Plan:
             return Setting(value, "written", key, place)
         return Setting(default, "default" if default is not None else "unknown", key, place)
 
-    inside = {Path(each).resolve() for each in (given.masks, given.control) if each}
-    names = tuple(name for name in listing.images if not inside & set((listing.folder / name).resolve().parents))
+    inside = {os.path.realpath(each) for each in (given.masks, given.control) if each}
+    names = tuple(name for name in listing.images if not inside & _above(listing.folder, name))
     beside = [
         (list_folder(Path(each), IMAGES, recursive=True) if each else None) for each in (given.masks, given.control)
     ]
@@ -86,6 +87,12 @@ def given_plan(folder: Path, given: Given) -> Plan:
         trigger=told("trigger", given.trigger),
         datasets=(data,),
     )
+
+
+def _above(folder: Path, name: str) -> set[str]:
+    """The folders between `folder` and a file in it."""
+    parts = name.split("/")[:-1]
+    return {os.path.realpath(folder.joinpath(*parts[: i + 1])) for i in range(len(parts))}
 
 
 def _extension(texts: tuple[str, ...]) -> str:

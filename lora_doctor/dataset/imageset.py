@@ -111,7 +111,6 @@ class ImageSet(NamedTuple):
     atypical: tuple[Atypical, ...] = ()
     variety: Variety | None = None
     fates: tuple[Fate, ...] = ()
-    overlays: tuple[str, ...] = ()  # images that carry the same mark at the same place
     masks: Masks | None = None
     pairs: Pairs | None = None
 

@@ -10,12 +10,15 @@ import numpy as np
 
 from lora_doctor.dataset.arrays import Array
 
-EVERY = 8  # rows
+EVERY = 16  # rows, of images that have many
+FEW = 1000  # rows, of which every eighth counts
 PLAIN = 10  # levels: a row or column that spans less is plain; JPEG leaves ripples of a few
 MIN_BAR = 0.02  # of the side
 MAX_BAR = 0.45
 WHITE = 250  # levels
-BACKGROUND = 0.05  # share of the border that must be white for white to be called the background
+BACKGROUND = 0.9  # share of the border that must be white for white to be called the background
+SUBJECT = 0.08  # share of the picture that must be something else
+BURNT = 0.1  # share of that which may be white too: otherwise all of it is burnt out
 
 
 class Tone(NamedTuple):
@@ -33,7 +36,8 @@ class Tone(NamedTuple):
 
 def measure(image: Array, small: Array) -> Tone:
     """Of an image (BGR or one channel) and a copy of about 200 pixels a side."""
-    rows = np.ascontiguousarray(image[EVERY // 2 :: EVERY] if image.shape[0] > EVERY else image)
+    every = EVERY if image.shape[0] >= FEW else EVERY // 2
+    rows = np.ascontiguousarray(image[every // 2 :: every] if image.shape[0] > every else image)
     channels = cv2.split(rows) if rows.ndim == 3 else (rows, rows, rows)
     high = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
     low = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
@@ -58,14 +62,18 @@ def _background(small: Array) -> float:
     low = cv2.min(cv2.min(small[..., 0], small[..., 1]), small[..., 2]) if small.ndim == 3 else small
     white = cv2.compare(low, WHITE, cv2.CMP_GE)
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
-    if not border.any() or cv2.countNonZero(border) < BACKGROUND * border.size:
+    if cv2.countNonZero(border) < BACKGROUND * border.size:
         return 0.0
     count, labels = cv2.connectedComponents(white, connectivity=4)
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside = np.zeros(count, bool)
     outside[edge] = True
     outside[0] = False
-    return float(outside[labels].mean())
+    behind = outside[labels]
+    inside = white[~behind]
+    if inside.size < SUBJECT * white.size or cv2.countNonZero(inside) > BURNT * inside.size:
+        return 0.0
+    return float(behind.mean())
 
 
 def _blocks(plane: Array) -> float:

@@ -21,7 +21,7 @@ def check(images: ImageSet) -> Iterator[Finding]:
     ```
     ```dataset clean
     a.png: 400x400 photo
-    b.png: 400x400 white
+    b.png: 400x400 product
     ```
     """
     burnt = images.chosen(lambda image: (image.clipped or 0) > CLIPPED)

@@ -1,0 +1,46 @@
+"""What only the whole set can tell; a set whose files have not changed is not compared again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple
+
+from lora_doctor.dataset.cache import Cache
+from lora_doctor.dataset.copies import find_copies
+from lora_doctor.dataset.imageset import Atypical, Copies, Variety
+from lora_doctor.dataset.record import Images
+from lora_doctor.dataset.variety import atypical, variety
+
+
+class Whole(NamedTuple):
+    """Parts of ImageSet."""
+
+    copies: tuple[Copies, ...]
+    atypical: tuple[Atypical, ...]
+    variety: Variety | None
+
+
+def together(images: Images, cache: Cache) -> Whole:
+    """From the cache, or anew."""
+    digest = hashlib.sha256(images.records.tobytes())
+    digest.update("\0".join(images.names).encode("utf-8", "surrogateescape"))
+    kept = cache.of_set(digest.digest())
+    if kept is not None:
+        return _read(kept)
+    whole = Whole(
+        tuple(Copies(tuple(images.names[i] for i in g.members), g.how) for g in find_copies(images, cache)),
+        atypical(images),
+        variety(images),
+    )
+    cache.keep_set(digest.digest(), json.dumps(whole))
+    return whole
+
+
+def _read(text: str) -> Whole:
+    groups, odd, figure = json.loads(text)
+    return Whole(
+        tuple(Copies(tuple(names), how) for names, how in groups),
+        tuple(Atypical(*each) for each in odd),
+        Variety(*figure) if figure else None,
+    )

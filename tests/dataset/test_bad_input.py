@@ -1,0 +1,95 @@
+"""Whatever lies in the folder, it is named with a reason and the rest is examined."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from .conftest import Call, Examine
+
+GOOD = "good.png: 96x96 photo"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb() -> bytes:
+    """A PNG that claims to be 60,000 pixels wide and high."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+CONTENTS = {
+    "zero.jpg": (b"", "empty"),
+    "page.png": (b"<!DOCTYPE html><html></html>", "web page"),
+    "pointer.png": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+    "zeros.webp": (b"\0" * 500, "zero bytes"),
+    "random.gif": (bytes(range(256)) * 4, "not an image"),
+    "bomb.png": (bomb(), "million pixels"),
+    "signature.png": (b"\x89PNG\r\n\x1a\n", "header is broken"),
+    "start.jpg": (b"\xff\xd8\xff\xe0", "header is broken"),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_content(examine: Examine, folder: Path, name: str) -> None:
+    content, reason = CONTENTS[name]
+    (folder / name).write_bytes(content)
+    images = {image.name: image for image in examine(GOOD).images}
+    assert reason in images[name].error
+    assert not images["good.png"].error
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif", "gif", "avif"])
+def test_cut_short_anywhere(examine: Examine, folder: Path, suffix: str) -> None:
+    examine(f"whole.{suffix}: 96x96 photo")
+    data = (folder / f"whole.{suffix}").read_bytes()
+    for part in range(1, 16):
+        (folder / f"cut{part}.{suffix}").write_bytes(data[: len(data) * part // 16])
+    images = {image.name: image for image in examine("").images}
+    assert not images[f"whole.{suffix}"].error
+    unnoticed = [name for name, image in images.items() if name.startswith("cut") and not image.error]
+    assert len(unnoticed) <= (2 if suffix in ("bmp", "gif", "tif") else 0), unnoticed
+
+
+def test_links_folders_and_names(examine: Examine, folder: Path) -> None:
+    os.symlink("nowhere.png", folder / "dangling.png")
+    os.symlink("circle.png", folder / "circle.png")
+    (folder / "folder.png").mkdir()
+    os.mkfifo(folder / "pipe.png")
+    names = ["a\nb.png", "🙂.png", 'a b\'s "c".png', os.fsdecode(b"\xff\xfe.png")]
+    examine(GOOD)
+    for name in names:
+        (folder / name).write_bytes((folder / "good.png").read_bytes())
+    images = {image.name: image for image in examine(GOOD).images}
+    assert images["dangling.png"].error == "a link to nothing"
+    assert "levels of symbolic links" in images["circle.png"].error
+    assert "not a file" in images["pipe.png"].error
+    assert all(not images[name].error for name in names)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable(examine: Examine, folder: Path) -> None:
+    examine(GOOD + "\nlocked.png: 64x64 photo")
+    (folder / "locked.png").chmod(0)
+    os.utime(folder / "locked.png", (0, 0))
+    images = {image.name: image for image in examine("").images}
+    assert "permission denied" in images["locked.png"].error
+
+
+def test_the_command_names_them_and_goes_on(call: Call, folder: Path, examine: Examine) -> None:
+    for name, (content, _) in CONTENTS.items():
+        (folder / name).write_bytes(content)
+    (folder / "a\nb.png").write_bytes(b"no")
+    examine(GOOD)
+    ran = call("dataset", folder, "--workers=2")
+    assert ran.code == 1
+    assert "error[unreadable-images] 9 files are no image" in ran.out
+    assert "a\\nb.png" in ran.out
+    assert "10 images in" in ran.out
+    assert "Traceback" not in ran.err + ran.out
