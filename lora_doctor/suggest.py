@@ -41,14 +41,16 @@ def unknown_keys(plan: Plan) -> Iterator[tuple[Config, str, Setting[Any], Sugges
             yield config, key, setting, suggest_key(key, config.table, plan.trainer)
 
 
-def modified(plan: Plan, config: Config) -> bool:
+def modified(plan: Plan, config: Config, table: str = "") -> bool:
     """Whether a command is one of a changed copy of the script: it takes several options the script never had.
 
-    Such a copy need not ask for what the script asks for, nor stop where it stops.
+    Such a copy need not ask for what the script asks for, nor stop where it stops. Of a file, one `table` may be a
+    fork's: one with three keys this trainer never had.
     """
-    if config.prefix != "--":
-        return False
-    return sum(other is config and better is None for other, _, _, better in unknown_keys(plan)) > 1
+    strange = [key for other, key, _, better in unknown_keys(plan) if other is config and better is None]
+    if config.prefix == "--":
+        return len(strange) > 1
+    return bool(table) and sum(key.rpartition(".")[0] == table for key in strange) > 2
 
 
 def suggest_key(key: str, table: KeyTable, trainer: str) -> Suggestion | None:

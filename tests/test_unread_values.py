@@ -31,5 +31,7 @@ def test_nothing_worse(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("not a run by itself")
     known = verdicts(path, text)
     for match in OPTION.finditer(text):
+        if match[1] == b"--config_file" and b"accelerate launch --config_file" in text:
+            continue  # accelerate's own: where it can't be read, one device is taken for granted
         unread = text[: match.start(2)] + VARIABLE[path.suffix] + text[match.end() :]
         assert verdicts(path, unread) <= known, match[0].decode()

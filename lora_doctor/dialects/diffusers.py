@@ -225,7 +225,7 @@ def _learning_rate(config: Config, start: Launcher) -> Setting[float]:
     if not config.get("scale_lr").value:
         return rate
     given = (config.get("gradient_accumulation_steps").value, config.get("train_batch_size").value)
-    factors = [factor for factor in (*given, start.processes.value) if isinstance(factor, int)]
+    factors = [factor for factor in (*given, start.processes.value or 1) if isinstance(factor, int)]
     if len(factors) < 3:
         return rate._replace(value=None, origin="unknown")
     return rate.map(lambda value: value * prod(factors) if isinstance(value, float) else None)

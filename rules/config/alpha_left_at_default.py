@@ -31,11 +31,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     network = plan.network
     rank, alpha, scale = network.rank.value, network.alpha.value, network.scale
-    if not plan.training or network.alpha.origin != "default" or scale is None or not rank or scale > 0.25:
+    if not plan.training or network.alpha.origin != "default" or scale is None or not rank or scale >= 0.25:
         return
+    older = " (scripts of early 2025 and before take the rank)" if plan.trainer == "diffusers" else ""
     yield network.rank.finding(
-        f"alpha is not set and {plan.trainer} takes {alpha:g}: with rank {rank} the LoRA trains at 1/{1 / scale:.3g} "
-        "of its strength",
+        f"alpha is not set and {plan.trainer} takes {alpha:g}{older}: with rank {rank} the LoRA trains at "
+        f"1/{1 / scale:.3g} of its strength",
         f"set `{network.alpha.key}` (to {rank}, for a scale of 1)",
         network.alpha.write(rank, safe=False),
     )

@@ -4,7 +4,7 @@ from lora_doctor.derived import normalised_learning_rate
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
-HOT = 4e-4
+HOT = 4.01e-4  # FluxGym's default, 8e-4 at alpha / rank = 1/4, is just below
 FLUX = ("flux2-klein", "flux2-dev", "flux1")
 
 

@@ -48,6 +48,16 @@ def check(plan: Plan) -> Iterator[Finding]:
       --reflow_steps=20 \
       --output_dir=out
     ```
+    ```toml diffusion-pipe clean
+    resolutions = [1024]
+    enable_ar_bucket = true
+    [[directory]]
+    num_repeats = 1
+    type = "parquet"
+    parquet_files = "/data/*.parquet"
+    image_column = "image"
+    caption_column = "caption"
+    ```
     """
     for config in plan.configs:
         if modified(plan, config):
@@ -55,6 +65,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         for key, known in config.table.keys.items():
             if known.required:
                 for name in config.places(key):
+                    if modified(plan, config, name.rpartition(".")[0]):
+                        continue
                     if not config.has(name) and not config.items(name):  # `[[directory]]` is its elements
                         setting = config.get(name)
                         yield setting.finding(
