@@ -7,7 +7,34 @@ from typing import Any
 import click
 
 
+class _Examine(click.Command):
+    """`dataset DIR` examines, `dataset fix DIR` mends; a folder called `fix` is examined as `./fix`."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] == ["fix"]:
+            return fix.make_context(f"{info_name} fix", args[1:], parent=parent, **extra)
+        return super().make_context(info_name, args, parent=parent, **extra)
+
+
 @click.command()
+@click.argument("folder", type=click.Path())
+@click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="The folder to make.")
+@click.option("--caption-extension", metavar=".EXT", help="Give caption files this suffix: `.txt`.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def fix(**options: Any) -> int:
+    """Write a corrected copy of a folder: rotation baked in, colours in sRGB, captions in UTF-8, exact copies left out.
+
+    DIR itself is never touched. Exit code: 0 done, 2 not done.
+    """
+    from lora_doctor.cli.mending import Request, run
+
+    return run(Request(**options))
+
+
+@click.command(cls=_Examine)
 @click.argument("folder", required=False, type=click.Path())
 @click.option("--config", "config", type=click.Path(), metavar="FILE", help="The config that trains on it.")
 @click.option("--resolution", type=click.IntRange(64, 16384), metavar="N", help="Edge length in pixels (1024).")
@@ -33,6 +60,8 @@ import click
 @click.option("--no-cache", is_flag=True, help="Measure everything anew, and keep nothing.")
 def dataset(**options: Any) -> int:
     """Look into every image and caption of a folder: what is broken, repeated, cropped, blurred or never trained.
+
+    `lora-doctor dataset fix DIR --output OUT` writes a corrected copy.
 
     Exit code: 0 nothing or notes only, 1 warnings or errors, 2 lora-doctor could not work.
     """
