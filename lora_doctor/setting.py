@@ -264,7 +264,7 @@ class Config:
         return self.lenient and str(value).lower() in texts
 
     def unread(self, *keys: str) -> bool:
-        """Whether one of the keys is written in a script with a value that can't be read here: `--output_dir "$OUT"`."""
+        """Whether a script writes one of the keys with a value that can't be read here: `--output_dir "$OUT"`."""
         found = [self.settings[key] for key in keys if key in self.settings]
         return self.document.syntax == "shell" and any(setting.origin == "unknown" for setting in found)
 

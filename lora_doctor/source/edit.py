@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from lora_doctor.source.document import Document, KeyPath, SourceError, Span
+from lora_doctor.source.document import Document, Entry, KeyPath, SourceError, Span
 from lora_doctor.source.read import read_text
 
 _PLAIN_YAML = re.compile(r"^[A-Za-z_./][\w./-]*$")
@@ -72,7 +72,22 @@ def replace_value(document: Document, path: KeyPath, value: Any) -> Edit | None:
     entry = document.entries.get(path)
     if entry is None or not entry.literal or isinstance(entry.value, dict):
         return None
+    if document.syntax == "yaml" and document.text[entry.span.start : entry.span.start + 1] == b"-":
+        return _replace_block(document, path, entry, value)
     return Edit(entry.span, spell(document, value))
+
+
+def _replace_block(document: Document, path: KeyPath, entry: Entry, value: Any) -> Edit | None:
+    """A block of `- item` lines becomes a value behind the key; its span goes on to whatever follows."""
+    if not isinstance(entry.value, list):
+        return Edit(entry.span, spell(document, value))  # `-5`
+    last = document.entries.get((*path, len(entry.value) - 1))
+    if entry.key is None or last is None or isinstance(last.value, (dict, list)):
+        return None
+    between = document.text[entry.key.end : entry.span.start]
+    if between.strip() != b":":
+        return None
+    return Edit(Span(entry.key.end, last.span.end), f": {spell(document, value)}")
 
 
 def rename_key(document: Document, path: KeyPath, name: str) -> Edit | None:
