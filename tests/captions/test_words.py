@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from lora_doctor.captions.lexicon import KINDS, covered
 from lora_doctor.captions.tokens import about, at_least
 from lora_doctor.captions.triggers import guessed, has, invented, position, variants
 from lora_doctor.captions.words import after, constants, language, style
+from lora_doctor.lint import lint_file
 
 GOOD = (
     "sks jewelry photo, 18k gold engagement ring with oval cut diamond, soft studio lighting, dark velvet background, "
@@ -167,3 +170,21 @@ def test_what_is_lost_is_the_end(text: str, limit: int) -> None:
     assert (count.end is None) == (count.tokens <= limit)
     if count.end is not None:
         assert at_least(text[: count.end], None, "sdxl").tokens == limit
+
+
+def test_lengths_by_the_models_own_tokenizer(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers", reason="exact counts where `tokenizers` is installed")
+    letters = {letter: n for n, letter in enumerate("abcdefghijklmnopqrstuvwxyzĠ")}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(letters, []))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    (tmp_path / "model" / "tokenizer").mkdir(parents=True)
+    tokenizer.save(str(tmp_path / "model" / "tokenizer" / "tokenizer.json"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").touch()
+    (tmp_path / "data" / "a.txt").write_text("ab " * 60)  # 179 tokens of this tokenizer, 60 by the bound
+    config = tmp_path / "c.toml"
+    config.write_text(
+        f'output = "o"\n[model]\npath = "{tmp_path}/model"\nfamily = "sdxl"\n[[data]]\nfolder = "{tmp_path}/data"\n'
+    )
+    (found,) = [each for each in lint_file(config).found if each.rule.id == "caption-cut-off"]
+    assert "a.txt has 179 and loses" in found.finding.message
