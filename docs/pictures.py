@@ -19,8 +19,10 @@ HERE = Path(__file__).parent
 PICTURES = {
     "lint": ["lora-doctor", "lint", "overnight.yaml"],
     "plan": ["lora-doctor", "plan", "overnight.yaml"],
+    "inspect": ["lora-doctor", "inspect", "simpletuner-klein-4b-alpha-in-metadata.safetensors"],
     "explain": ["lora-doctor", "explain", "accumulated-gradients-lost"],
 }
+FOLDERS = {"inspect": "fixtures/adapters"}
 
 
 def picture(name: str, command: list[str]) -> None:
@@ -29,7 +31,11 @@ def picture(name: str, command: list[str]) -> None:
     environment.pop("NO_COLOR", None)
     program = Path(sys.executable).with_name(command[0])
     run = subprocess.run(
-        [str(program), *command[1:]], capture_output=True, text=True, env=environment, cwd=HERE.parent / "fixtures/demo"
+        [str(program), *command[1:]],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=HERE.parent / FOLDERS.get(name, "fixtures/demo"),
     )
     console = Console(record=True, width=112, file=io.StringIO(), force_terminal=True)
     console.print(Text("$ " + " ".join(command), style="bold"))
