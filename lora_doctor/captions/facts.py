@@ -85,8 +85,13 @@ def counted(found: Sized, captions: Captions, verb: str) -> str:
 
 def names(entries: tuple[Caption, ...]) -> str:
     """`a.txt, b.txt, c.txt and 4 more`: the files to look at."""
-    shown = [entry.file or entry.image for entry in entries[:SHOWN]]
+    shown = [short(entry.file or entry.image) for entry in entries[:SHOWN]]
     return ", ".join(shown) + (f" and {len(entries) - SHOWN} more" if len(entries) > SHOWN else "")
+
+
+def short(name: str) -> str:
+    """A file's name, its middle left out where it is a hash or a sentence."""
+    return name if len(name) <= 44 else f"{name[:24]}...{name[-16:]}"
 
 
 def quoted(text: str, length: int = 60) -> str:

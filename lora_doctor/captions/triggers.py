@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lora_doctor.captions.facts import Trigger
+from lora_doctor.captions.patterns import SCORE_TAG
 from lora_doctor.captions.words import PLAIN, words
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 ADDING = ("ai-toolkit", "lora-doctor", "SimpleTuner")  # put the trigger in front of captions that lack it
 LEADS = 4  # words from the start within which a trigger is looked for
 CONSENSUS = 0.6  # share of the captions that makes a leading word the trigger
+JOINED_CONSENSUS = 0.8
 FEWEST = 4  # captions, below which nothing is guessed
+_JOINED = re.compile(r"[A-Za-z]\w*_\w+(?=[\s,.]|$)")
 _SHORT = (
     "tv dslr hdr rgb cgi vhs dvd pc nsfw sfw mr mrs ms dr st png jpg bw pts ltd lcd led usb gps cctv hmm hd sd xl mm "
     "cm km ft kg lb ww nyc bbq bmw bmx mtb diy pvc suv rpg npc ps ui ux qr url www fps iso gpu cpu xxl cd dj fm am"
@@ -59,9 +62,13 @@ def trigger_of(captions: Captions) -> Trigger | None:
 
 
 def guessed(texts: tuple[str, ...]) -> str | None:
-    """The invented word among the first of most captions, in its most frequent spelling."""
+    """The invented word among the first of most captions, most frequent spelling, or what stands first in all."""
     if len(texts) < FEWEST:
         return None
+    found = (_JOINED.match(text) for text in texts if not SCORE_TAG.match(text))
+    joined = Counter(match.group() for match in found if match)
+    if joined and joined.most_common(1)[0][1] >= JOINED_CONSENSUS * len(texts):
+        return joined.most_common(1)[0][0]  # `my_trigger`: no tag stands first in as many captions
     leads = leading(texts)
     if not leads:
         return None

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from lora_doctor.captions.patterns import NAMED
+
 WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 # Words that carry no content: articles, pronouns, prepositions, conjunctions, auxiliary verbs, and "image of".
 _PLAIN = (
@@ -59,7 +61,7 @@ def frequency(texts: tuple[str, ...]) -> Counter[str]:
     """In how many texts each word (in lower case) stands."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update({word.lower() for word in words(text)})
+        counts.update({word.lower() for word in words(NAMED.sub(" ", text))})
     return counts
 
 

@@ -13,7 +13,7 @@ from lora_doctor.cli.output import put
 from lora_doctor.dataset.arrays import need
 from lora_doctor.dataset.exam import exam
 from lora_doctor.dataset.given import Given, given_plan
-from lora_doctor.dataset.mend import Step, check_target, steps, write_copy
+from lora_doctor.mend import Step, check_target, steps, write_copy
 from lora_doctor.report import many
 from lora_doctor.report.terminal import printable
 from lora_doctor.source.document import SourceError

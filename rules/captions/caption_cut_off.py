@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.captions.facts import Captions, counted, names, quoted
+from lora_doctor.captions.facts import Captions, counted, names, quoted, short
 from lora_doctor.captions.lengths import cut_off, loses_trigger
 from lora_doctor.rule import Finding, rule
 
@@ -77,7 +77,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     trigger = f"; {without} of them lose the trigger" if without else ""
     yield captions.finding(
         f"{counted(cut, captions, 'are')} longer than the {captions.limit} tokens that are read "
-        f"({names(entries)}){trigger}: {worst.file or worst.image} has {size} and loses "
+        f"({names(entries)}){trigger}: {short(worst.file or worst.image)} has {size} and loses "
         f"{quoted(count.lost(worst.text), 40)}",
         "put what matters first, or shorten",
         entries,

@@ -61,6 +61,9 @@ def test_the_trigger_is_guessed_from_what_leads_most_captions() -> None:
     assert guessed(("zwx ring", "a zwx ring", "photo of zwx ring", "a ring", "zwx on sand")) == "zwx"
     assert guessed(("woman in red", "woman in blue", "woman in green", "woman in black")) is None
     assert guessed(("zwx ring", "a ring", "a ring", "a ring", "a ring")) is None
+    assert guessed(tuple(f"bk_mira_body, a girl, number {n}" for n in range(5))) == "bk_mira_body"
+    assert guessed(tuple(f"score_9, score_8_up, number {n}" for n in range(5))) is None
+    assert guessed(("long_hair, smile", "long_hair, hat", "1girl, solo", "solo, smile", "hat, solo")) is None
 
 
 def test_spellings_that_are_other_words() -> None:
@@ -103,6 +106,7 @@ def test_language() -> None:
 def test_constants_leave_out_little_words() -> None:
     texts = tuple(f"a zwx ring on dark velvet, number {n}" for n in range(10))
     assert [word for word, _ in constants(texts, 0.9, ["zwx"])] == ["dark", "number", "ring", "velvet"]
+    assert constants(tuple(f"[trigger] ring, number {n}" for n in range(10)), 0.9, ["ring", "number"]) == []
     assert after(texts, "zwx") == "ring"
 
 

@@ -86,7 +86,7 @@ def test_a_corrected_copy(data: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_colours_are_converted_and_not_only_renamed(tmp_path: Path) -> None:
     from PIL import Image, ImageCms
 
-    from lora_doctor.dataset.mend import redrawn
+    from lora_doctor.mend import redrawn
 
     plain = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     first, second = plain.index(b"rXYZ"), plain.index(b"gXYZ")

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lora_doctor.captions.patterns import DAMAGED, INVISIBLE
-from lora_doctor.captions.read import MAX_BYTES, decoded
+from lora_doctor.captions.mend import mended_text
 from lora_doctor.dataset.facts import SUFFIXES, ImageFacts, suffix
 from lora_doctor.dataset.imageset import ImageSet
 from lora_doctor.dataset.listing import Listing
@@ -160,37 +159,6 @@ def _text(listing: Listing, name: str, spare: dict[str, str], extension: str | N
         raise SourceError(f"{name} can't be read: {error.strerror or error}") from None
     content, mended = mended_text(raw)
     return Step(name, target, (*mended, *done), (lambda: content) if mended else None)
-
-
-def mended_text(raw: bytes) -> tuple[bytes, list[str]]:
-    """A caption in UTF-8, without mark and invisible characters, and what was done to it."""
-    if len(raw) > MAX_BYTES:
-        return raw, []
-    text, encoding, strange = decoded(raw)
-    done = []
-    if encoding == "utf-8-sig":
-        done.append("byte order mark removed")
-    elif encoding == "utf-16":
-        done.append("UTF-16 saved as UTF-8")
-    elif strange is not None:
-        done.append(f"saved as UTF-8 (it looked like Windows-1252: byte 0x{strange[1]:02x})")
-    repaired = _repaired(text)
-    if repaired != text:
-        done.append("damaged characters repaired")
-    clean = INVISIBLE.sub("", repaired)
-    if clean != repaired:
-        done.append("invisible characters removed")
-    return (clean.encode("utf-8"), done) if done else (raw, [])
-
-
-def _repaired(text: str) -> str:
-    """UTF-8 that was read as Windows-1252 and saved again: undone where the whole text says so."""
-    if not DAMAGED.search(text):
-        return text
-    try:
-        return text.encode("cp1252").decode("utf-8")
-    except UnicodeError:
-        return text
 
 
 def check_target(folder: Path, target: Path) -> None:
