@@ -14,8 +14,8 @@ from lora_doctor.rule import LEVELS, Rule, all_rules
 ROOT = Path(__file__).parent.parent
 TOPICS = {
     "config": "every trainer: keys, values, rates, schedules, checkpoints, secrets",
-    "captions": "caption files, triggers, sample prompts",
-    "dataset": "folders, batches, exposures",
+    "captions": "caption files and their texts, triggers, sample prompts",
+    "dataset": "folders and every image in them, batches, exposures",
     "klein": "FLUX.2 Klein",
     "sana": "SANA",
     "sdxl": "SDXL",
