@@ -120,6 +120,33 @@ def test_a_browser_renders_it_without_a_complaint_or_a_request(page: Path, tmp_p
     assert not {address for address in asked if "example.com" in address}, asked
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_the_filters_hide_the_rest_and_links_find_their_image(page: Path, tmp_path: Path) -> None:
+    assert BROWSER is not None
+    script = (
+        "const sheet = document.getElementById('sheet-0'); document.querySelector('[data-level=error]').click();"
+        "const shown = [...sheet.children].filter((shot) => !shot.hidden)"
+        ".map((shot) => shot.querySelector('.name').textContent);"
+        "location.hash = '#' + [...sheet.children].find((shot) => shot.hidden).id; setTimeout(() => {"
+        "document.title = JSON.stringify([shown, [...sheet.children].filter((shot) => shot.hidden).length]);}, 200);"
+    )
+    copy = tmp_path / "clicked.html"
+    text = page.read_text(encoding="utf-8").replace("</body>", f"<script>{script}</script></body>")
+    copy.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
+         "--virtual-time-budget=3000", "--dump-dom", copy.as_uri()],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title, done.stderr[-500:]
+    shown, hidden = json.loads(title[1])
+    assert sorted(shown) == ["cut.png", "e.jpg"]
+    assert hidden == 0, "a link to an image that the filter hides shows all again"
+
+
 def test_without_captions_it_says_so(tmp_path: Path) -> None:
     from lora_doctor.dataset.described import write_described
 
