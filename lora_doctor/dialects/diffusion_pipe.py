@@ -239,7 +239,8 @@ def _model(config: Config, reader: Reader) -> Component:
 def _text_encoder(config: Config, reader: Reader) -> Component:
     for key in ENCODER_FILES:
         if config.has(f"model.{key}"):
-            setting = config.get(f"model.{key}").map(lambda value: value[0] if isinstance(value, list) else value)
+            named = config.get(f"model.{key}")
+            setting = named.map(lambda value: value[0] if isinstance(value, list) and value else value)
             return reader.component(setting, config.document)
     return Component(config.get("model.text_encoders"))
 

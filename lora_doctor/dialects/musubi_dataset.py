@@ -84,7 +84,8 @@ def _edge(value: Any) -> list[int] | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return [value]
     if isinstance(value, list) and len(value) == 2 and all(isinstance(side, int) for side in value):
-        return [round((value[0] * value[1]) ** 0.5)]
+        area = value[0] * value[1]
+        return [round(area**0.5)] if 0 < area < 1e12 else None
     return None
 
 

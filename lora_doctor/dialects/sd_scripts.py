@@ -10,7 +10,15 @@ from typing import Any
 
 from lora_doctor.dialects import sd_scripts_plan as part
 from lora_doctor.dialects.reader import Reader
-from lora_doctor.dialects.sd_scripts_command import Call, calls, flat_config, kind_of, launch_flags, settings
+from lora_doctor.dialects.sd_scripts_command import (
+    Call,
+    calls,
+    file_table,
+    flat_config,
+    kind_of,
+    launch_flags,
+    settings,
+)
 from lora_doctor.dialects.sd_scripts_dataset import balanced, dataset_config, datasets, folders, is_dataset
 from lora_doctor.models.names import identify_name
 from lora_doctor.plan import Component, Dataset, Plan
@@ -78,6 +86,9 @@ CONCEPTS = {
 }
 _TYPICAL = frozenset({"pretrained_model_name_or_path", "network_dim", "learning_rate", "max_train_steps", "output_name",
                       "train_batch_size", "max_train_epochs", "network_alpha", "train_data_dir"})  # fmt: skip
+_OF_FINE_TUNES = frozenset({"train_text_encoder", "learning_rate_te", "learning_rate_te1", "learning_rate_te2",
+                            "block_lr", "fused_backward_pass"})  # fmt: skip
+_OF_NETWORKS = frozenset({"network_module", "network_dim", "network_alpha", "network_args"})
 _NOT_OURS = frozenset({"accelerate_launch", "configuration", "server"})  # tables of the kohya_ss GUI's own settings
 _MODULES = {
     "networks.lora_flux": "flux_train_network.py", "networks.oft_flux": "flux_train_network.py",
@@ -105,18 +116,23 @@ def recognise(document: Document) -> str | None:
         return "captions" if _captions(data) else None
     if _prompts(data):
         return "sample prompts"
-    return "training" if _is_config_file(data) else None
+    return _kind_of_file(data)
 
 
-def _is_config_file(data: dict[str, Any]) -> bool:
+def _kind_of_file(data: dict[str, Any]) -> str | None:
+    """`training`, or `finetune` for a file with options of `fine_tune.py`, `sdxl_train.py`... and no network."""
     flat: dict[str, Any] = {}
     for key, value in data.items():
         flat |= value if isinstance(value, dict) else {key: value}
     if _NOT_OURS & data.keys() or (isinstance(data.get("model"), dict) and "type" in data["model"]):
-        return False
+        return None
     module = flat.get("network_module")
-    own = isinstance(module, str) and module.startswith(("networks.", "lycoris"))
-    return own or len(_TYPICAL & flat.keys()) >= 3
+    if isinstance(module, str) and module.startswith(("networks.", "lycoris")):
+        return "training"
+    strange = flat.keys() - file_table("").keys.keys()
+    if len(_TYPICAL & flat.keys()) < 3 or ("pretrained_model_name_or_path" not in flat and len(strange) > 2):
+        return None
+    return "finetune" if _OF_FINE_TUNES & flat.keys() and not _OF_NETWORKS & flat.keys() else "training"
 
 
 def _captions(data: Any) -> bool:

@@ -34,7 +34,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     for key in ("lr_warmup_steps", "lr_decay_steps"):
         setting = plan.get(key)
         value = setting.value
-        if not plan.training or plan.handed is not None or not isinstance(value, float) or value < 1:
+        if not plan.training or plan.handed is not None or not isinstance(value, float) or not 1 <= value < 1e9:
             continue
         taken = f"taken as {value:g} times the length of the run, and the learning rate stays at 0"
         yield setting.finding(

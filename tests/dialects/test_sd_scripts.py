@@ -407,3 +407,19 @@ def test_presets_of_lora_scripts(tmp_path: Path) -> None:
     assert plan.model.declared.family == "sdxl"
     assert not plan.config.has("min_snr_gamma")
     assert [(found.rule.id, found.level) for found in lint_file(preset).found if found.level != "note"] == []
+
+
+FINE_TUNE = (
+    'pretrained_model_name_or_path = "sdxl.safetensors"\nlearning_rate = 1e-7\nmax_train_steps = 20\n'
+    'output_name = "x"\ntrain_text_encoder = false\n'
+)
+ANOTHER = (
+    "[job]\npriority = 0\nmax_retries = 2\n[model]\nmodel_name_or_path = 'flux'\n"
+    "[training]\nnetwork_rank = 32\nnetwork_alpha = 16\nlearning_rate = 1e-4\nmax_train_epochs = 20\n"
+)
+
+
+@pytest.mark.parametrize(("text", "kind"), [(FINE_TUNE, "finetune"), (ANOTHER, None)])
+def test_config_files_of_others(text: str, kind: str | None) -> None:
+    recognised = recognise(read_text("config.toml", text.encode()))
+    assert (recognised and recognised[1]) == kind
