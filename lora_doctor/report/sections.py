@@ -148,11 +148,11 @@ def _card(shown: Shown, number: int, image: ImageFacts, reasons: list[Found], te
 
 
 HOW = {
-    "identical": "the same file",
-    "pixels": "the same pixels in another file",
-    "near": "nearly the same",
-    "mirrored": "mirrored",
-    "cropped": "one is a part of another, or turned",
+    "identical": "The same file",
+    "pixels": "The same pixels in another file",
+    "near": "Nearly the same",
+    "mirrored": "Mirrored",
+    "cropped": "One is a part of another, or turned",
 }
 
 
