@@ -59,7 +59,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         yield plan.model.setting.finding(
             f"{says.format(_name(declared.family, declared.size))}, the model is {_name(found.family, found.size)}"
             + (f" ({found.evidence})" if len(found.evidence) < 120 else ""),
-            "declare it" if silent else "change one of them",
+            "set `model.arch`" if silent else "change one of them",
         )
 
 
