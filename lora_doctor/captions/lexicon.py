@@ -29,18 +29,19 @@ _TERMS = {
         (?:rose |white |yellow |solid )?gold(?= (?:ring|band|chain|leaf|plated|necklace|bracelet|earring|watch
         |engagement
         |wedding|pendant|jewel|coin|frame|thread))|\d{1,2}\s?(?:k|kt|karat|carat)\b
-        |golden (?:ring|chain|metal)|made (?:of|from) \w+|(?:sterling )?silver(?! hair| car| light| screen)
-        |platinum|brass|bronze|copper
+        |golden (?:ring|chain|metal)|made (?:of|from) \w+|(?:sterling )?silver(?! hair| car| light| screen| eye|-)
+        |platinum(?! blond| hair|-)|brass|bronze|copper
         |(?:stainless )?steel|wrought iron|cast iron|iron (?:gate|railing|frame)|alumini?um|titanium|chrome
         |metal(?:lic)?|diamonds?|gem(?:stone)?s?|rub(?:y|ies)|sapphires?|emeralds?|pearls?|opals?|amethysts?|topaz
         |quartz|crystals?|glass|ceramics?|porcelain|clay|terracotta|marble|granite|slate(?! blue| grey| gray)
         |limestone|concrete|bricks?|sandstone|stone(?:ware)?|wood(?:en)?|oak|walnut|pine|mahogany|bamboo|rattan|wicker
         |leather|suede|fur|wool(?:en|len)?|cotton|linen|silk|satin|velvet|denim|lace|knit(?:ted|wear)?|tweed|corduroy
         |chiffon|fabrics?|textiles?|paper|cardboard|parchment|plastic|rubber|resin|acrylic|enamel|vinyl|latex|wax
-        |feathers?|ivory|foil|tiled?""",
+        |feathers?|foil|tiled?""",
     "texture": r"""
         textur(?:e|es|ed)|smooth(?:ly)?|rough|matte?|glossy|shiny|polished|brushed|hammered|grainy|wrinkl(?:e|es|ed)
-        |cracked|weathered|worn(?! by)|rust(?:y|ed)?|patina|scratched|engrav(?:ed|ing)s?|embossed|carved|woven|quilted
+        |cracked|weathered|worn(?! by| over| as| with| on| under| in| open| off| low| high| loose)
+        |rust(?:y|ed)?|patina|scratched|engrav(?:ed|ing)s?|embossed|carved|woven|quilted
         |ribbed|fuzzy|fluffy|silky|velvety|facet(?:s|ed)?|translucent|transparent|reflective|iridescent|pearlescent
         |bumpy|porous|crisp|wet|dusty|frosted|bevell?ed|brush ?strokes?|impasto|freckle[sd]?|stubble|coarse|pitted
         |veined|peeling|crumpled|pleated|sheer|sparkling|glittering|gleaming|lustrous|satin finish""",
@@ -55,7 +56,7 @@ _TERMS = {
     "camera angle": r"""
         (?:extreme )?close[- ]?ups?|macro(?: shot| view)?|wide[- ]shot|medium[- ](?:close-up|shot)|long shot
         |full[- ]body|full[- ]length|half[- ]body|upper body|waist[- ]up|cowboy shot|head ?shots?|bust (?:shot|portrait)
-        |portrait (?:shot|of)|in profile|profile (?:view|shot)|side[- ](?:view|profile|on)
+        |portrait (?:shot|of)|in profile|profile (?:view|shot)|side[- ](?:view|profile)|side-on
         |from (?:the )?(?:side|above|below|behind|front|left|right)|front(?:al)?[- ]view|(?:back|rear)[- ]view
         |three[- ]quarters?(?: view)?|3/4 view|top[- ]down|overhead (?:view|shot)|bird'?s[- ]eye|aerial
         |drone (?:shot|view)|worm'?s[- ]eye|(?:low|high|dutch|oblique|camera)[- ]angle|eye[- ]level
@@ -79,15 +80,17 @@ _TERMS = {
         |lake|river|ocean|sea|road|museum|shop|store|restaurant|cafe|bar|bridge|desert|jungle|rooftop|stage|studio
         |meadow|valley|station|library|church|market|bathtub|bench|sofa|couch|bed|velvet|slate|sand|marble|stone
         |concrete|linen|grass|snow|moss|silk|paper)
-        |indoors?|outdoors?|interior|landscape|cityscape|skyline|seamless|isolated|cut-?out|void|surroundings
+        |indoors?|outdoors?|interior|landscape|cityscape|skyline|seamless|isolated|void|surroundings
         |environment|scenery""",
     "style": r"""
         photo(?:s|graph|graphs|graphy|realism|realistic)?|hyper-?realistic
         |(?:oil |acrylic |digital |gouache )?paintings?|water-?colou?rs?|gouache|sketch(?:es)?|drawings?|illustrations?
-        |cartoon|anime|manga|comic|(?:3d )?render(?:ing|ed)?|cgi|vector art|pixel art|line ?art|charcoal|pastels?
+        |cartoon|anime|manga|comic|(?:3d )?render(?:ing|ed)?|cgi|vector art|pixel art|line ?art
+        |charcoal (?:drawing|sketch)|pastels|pastel (?:drawing|painting)
         |concept art|cinematic|polaroid|kodak|portra|vintage|retro|minimalis(?:t|m)|baroque|impressionis(?:t|m|tic)
         |art deco|art nouveau|surreal(?:ism|ist)?|pop art|noir|monochrome|black and white|sepia|editorial
-        |in the style of|style|wood-?cut|stained glass|low poly|claymation|engraving|collage|film (?:grain|still)
+        |in the style of|(?<!-)style(?! of (?:her|his|dress))|wood-?cut|stained glass|low poly|claymation
+        |engraving|collage|film (?:grain|still)
         |35 ?mm film|analog(?:ue)? film""",
 }
 

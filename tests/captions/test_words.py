@@ -35,6 +35,10 @@ def test_a_good_caption_names_every_kind_of_detail_and_a_bad_one_next_to_none() 
         ("a stylish hat", "style"),
         ("a woman named Stone", "texture"),
         ("the film was long", "focal length"),
+        ("silver-white hair with platinum blonde ends", "material"),
+        ("a coat worn over a shirt", "texture"),
+        ("lying on her side on the grass", "camera angle"),
+        ("a sailor-style collar in pastel pink", "style"),
     ],
 )
 def test_words_of_several_senses_do_not_count_alone(text: str, kind: str) -> None:
