@@ -24,20 +24,18 @@ EDGE = 1536
 
 
 def write_images(folder: Path, count: int) -> float:
-    """Crops of photographs, enlarged and grained; returns the mean size in bytes."""
-    import cv2
+    """Different pictures with edges, texture and grain; returns the mean size in bytes.
+
+    Made up, since few photographs ship with packages, and crops of a few would all be copies of one another.
+    """
     import dataset_pictures as pictures
     import numpy as np
 
-    photos = list(pictures.sources().values())
-    rng = np.random.default_rng(0)
+    from lora_doctor.dataset.described import photo
+
     total = 0
     for number in range(count):
-        photo = photos[number % len(photos)]
-        high, wide = (int(side * rng.uniform(0.4, 0.9)) for side in photo.shape[:2])
-        top, left = int(rng.integers(0, photo.shape[0] - high)), int(rng.integers(0, photo.shape[1] - wide))
-        image = cv2.resize(photo[top : top + high, left : left + wide], (EDGE, EDGE), interpolation=cv2.INTER_CUBIC)
-        data = pictures.jpeg(pictures.noisy(image, 3.5, number), 92)
+        data = pictures.jpeg(photo((EDGE, EDGE), np.random.default_rng(number)), 88)
         (folder / f"{number:05}.jpg").write_bytes(data)
         total += len(data)
     return total / count

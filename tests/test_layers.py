@@ -19,7 +19,7 @@ MAY = {
     "recipes": set(),
     "finding": {"source"},
     "setting": {"source", "finding"},
-    "dataset": {"plan", "setting", "finding", "source", "models"},
+    "dataset": {"plan", "derived", "setting", "finding", "source", "models"},
     "plan": {"setting", "models", "dataset"},
     "derived": {"plan", "models", "setting"},
     "rule": {"finding", "source", "setting"},

@@ -84,9 +84,10 @@ class Cache:
 
     def keep(self, path: str, stamp: Stamp, digest: bytes, record: bytes, features: Features | None) -> None:
         """Remember one file; `commit` makes it last."""
-        if features is not None:
-            self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (digest, record, *features))
-        self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (_key(path), *stamp, digest))
+        with suppress(sqlite3.Error):  # locked for too long, a full disk: the run goes on without
+            if features is not None:
+                self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (digest, record, *features))
+            self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (_key(path), *stamp, digest))
 
     def features(self, digests: Sequence[bytes]) -> Iterable[tuple[bytes, Features]]:
         """The corners of files by their content."""
@@ -103,7 +104,8 @@ class Cache:
 
     def keep_set(self, digest: bytes, value: str) -> None:
         """Remember what was found out about a set."""
-        self._base.execute("INSERT OR REPLACE INTO sets VALUES (?, ?)", (digest, value))
+        with suppress(sqlite3.Error):
+            self._base.execute("INSERT OR REPLACE INTO sets VALUES (?, ?)", (digest, value))
 
     def commit(self) -> None:
         """Write what was kept; a disk that is full costs the cache, not the run."""

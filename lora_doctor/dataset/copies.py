@@ -7,7 +7,8 @@ with them. No list of pairs is kept: each pair that holds joins two groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -28,6 +29,7 @@ ROWS = 64  # images compared with all others at once
 BAND_BITS, BANDS = 26, 8
 CROWD = 12  # equal keys that say nothing any more
 VOTES = 3
+TRIES = 12  # candidates that an image may fail with, the likeliest first
 INLIERS = 10  # corners that agree with one transform
 SPREAD = 0.04  # of the picture that they must span: a watermark is no copy
 OFF = 3.0  # pixels they may be off on the raster
@@ -55,9 +57,14 @@ def find_copies(images: Images, cache: Cache) -> list[Group]:
     for first, second, distance, turned in _alike(records, textured):
         if joined.first(first) != joined.first(second) and judge.same(first, second, distance, turned):
             joined.join(first, second, "near" if turned == 0 else "mirrored")
+    tried: Counter[int] = Counter()
     for first, second in _sharing_corners(records, textured, cache):
-        if joined.first(first) != joined.first(second) and judge.inliers(first, second) >= INLIERS:
+        if joined.first(first) == joined.first(second) or max(tried[first], tried[second]) >= TRIES:
+            continue
+        if judge.inliers(first, second) >= INLIERS:
             joined.join(first, second, "cropped")
+        else:
+            tried.update((first, second))
     return joined.groups()
 
 
@@ -241,7 +248,8 @@ def _sharing_corners(records: Array, places: Array, cache: Cache) -> Iterator[tu
     if not votes:
         return
     pairs, counts = np.unique(np.concatenate(votes), return_counts=True)
-    for code in pairs[counts >= VOTES].tolist():
+    likely = np.flatnonzero(counts >= VOTES)
+    for code in pairs[likely[np.argsort(-counts[likely], kind="stable")]].tolist():
         yield code >> 32, code & 0xFFFFFFFF
 
 
@@ -260,7 +268,3 @@ def _votes(keys: Array, owner: Array) -> Iterator[Array]:
         low, high = np.minimum(one, other), np.maximum(one, other)
         yield ((low << 32) | high)[low != high]
 
-
-def members(images: Images, groups: Sequence[Group]) -> list[list[str]]:
-    """The names in each group."""
-    return [[images.names[place] for place in group.members] for group in groups]

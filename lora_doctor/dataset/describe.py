@@ -8,6 +8,7 @@ from typing import Any
 
 from lora_doctor.dataset.facts import ImageFacts
 from lora_doctor.dataset.imageset import Fate, ImageSet
+from lora_doctor.derived import exposures_per_image
 
 SHOWN = 6  # buckets listed
 
@@ -25,6 +26,9 @@ def as_lines(images: ImageSet) -> Iterator[str]:
     yield f"{images.data.folder.value}: {told}{span}"
     for fate in images.fates:
         yield f"  at {fate.edge} px: {_buckets(fate)}"
+    seen = exposures_per_image(images.plan)
+    if seen is not None:
+        yield f"  each image is shown {seen:,.0f} times"
     if images.variety is not None:
         variety = images.variety
         yield (
@@ -51,6 +55,7 @@ def as_data(images: ImageSet) -> dict[str, Any]:
         "copies": [{"files": list(each.names), "how": each.how} for each in images.copies],
         "atypical": [each._asdict() for each in images.atypical],
         "variety": images.variety._asdict() if images.variety else None,
+        "exposures_per_image": exposures_per_image(images.plan),
         "buckets": [_fate(fate) for fate in images.fates],
         "masks": images.masks._asdict() if images.masks else None,
         "pairs": _pairs(images),

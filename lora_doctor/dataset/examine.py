@@ -142,4 +142,4 @@ def _smaller(image: Array) -> tuple[Array, Array]:
     step = half
     while min(step.shape[:2]) >= 2 * min(size):
         step = cv2.resize(step, (step.shape[1] // 2, step.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return half, cv2.resize(step, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return half, cv2.resize(step, size, interpolation=cv2.INTER_LINEAR)  # by less than two

@@ -47,7 +47,7 @@ def corners(grey: Array) -> Features:
     """The strongest corners and what is around them."""
     global _orb
     if _orb is None:
-        _orb = cv2.ORB.create(nfeatures=CORNERS, nlevels=3, edgeThreshold=12, patchSize=24, fastThreshold=8)
+        _orb = cv2.ORB.create(nfeatures=CORNERS, nlevels=3, edgeThreshold=12, patchSize=24, fastThreshold=14)
     points, descriptors = _orb.detectAndCompute(grey, None)
     if not points:
         return Features(b"", b"")

@@ -32,7 +32,7 @@ def scan(
     records = np.zeros(len(names), RECORD)
     paths = [os.path.join(os.path.abspath(folder), name) for name in names]
     stamps = {path: stamp for path in paths if (stamp := _stamp(path)) is not None}
-    known = dict(cache.known(stamps))
+    known = {path: record for path, record in cache.known(stamps) if len(record) == RECORD.itemsize}
     todo = [i for i, path in enumerate(paths) if path not in known]
     for i, path in enumerate(paths):
         if path in known:
