@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from lora_doctor.dialects.argv import command_config
+from lora_doctor.dialects.diffusers_copy import table_of
 from lora_doctor.dialects.diffusers_scripts import SCRIPTS, Script
 from lora_doctor.dialects.launch import Launch, Launcher, launcher, launches
 from lora_doctor.dialects.reader import Reader
@@ -89,7 +90,9 @@ def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
 
 def _plan(document: Document, launch: Launch, reader: Reader) -> Plan:
     script = SCRIPTS[launch.script]
-    config = command_config(document, launch.command, launch.words, key_table("diffusers", launch.script))
+    table, copy = key_table("diffusers", launch.script), reader.find(launch.word.text, document)
+    table = table_of(copy, table) if copy is not None and copy.is_file() else table
+    config = command_config(document, launch.command, launch.words, table)
     get = config.get
     start = launcher(document, launch, reader)
     compute = _compute(config, start)

@@ -358,3 +358,24 @@ def test_a_column_from_a_variable_is_still_a_column() -> None:
 def test_a_switch_given_twice_is_not_removed_by_halves() -> None:
     plan = plan_of(SDXL, "--scale_lr --scale_lr --train_batch_size=2")
     assert plan.get("scale_lr").remove() is None
+
+
+def test_a_copy_of_the_script_says_which_options_it_takes(tmp_path: Path) -> None:
+    """Somebody's own, or an older one: what it does not ask for is not missed, what it added is not unknown."""
+    (tmp_path / "train_dreambooth_lora_sana.py").write_text(
+        'parser.add_argument(\n    "--pretrained_model_name_or_path",\n    type=str,\n    required=True,\n)\n'
+        'parser.add_argument("--instance_data_dir", type=str)\nparser.add_argument("--output_dir", type=str)\n'
+        'parser.add_argument("--instance_prompt", default=None, required=False)\n'
+        'parser.add_argument("--rank", type=int, default=4)\nparser.add_argument("--glyphs", action="store_true")\n',
+        encoding="utf-8",
+    )
+    script = tmp_path / "train.sh"
+    script.write_text(
+        "accelerate launch train_dreambooth_lora_sana.py --pretrained_model_name_or_path=sana --output_dir=out \\\n"
+        "  --instance_data_dir=rings --glyphs --rank=16 --lora_alpha=16\n",
+        encoding="utf-8",
+    )
+    found = {(each.rule.id, each.finding.key) for each in lint_file(script).found if each.level != "note"}
+    assert ("missing-key", "--instance_prompt") not in found
+    assert ("unknown-key", "--glyphs") not in found
+    assert any(key == "--lora_alpha" for _, key in found)  # this copy has no such option
