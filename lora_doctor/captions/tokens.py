@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,9 +106,8 @@ def load(folder: str) -> Any:
             return Tokenizer.from_file(str(whole))
         if "</w>" in Path(folder, "merges.txt").read_text(encoding="utf-8"):
             return _clip(folder)
-        from tokenizers.implementations import ByteLevelBPETokenizer  # type: ignore[attr-defined]
-
-        return ByteLevelBPETokenizer(str(vocabulary), str(Path(folder, "merges.txt")))
+        byte_level = import_module("tokenizers.implementations").ByteLevelBPETokenizer  # not exported for type checkers
+        return byte_level(str(vocabulary), str(Path(folder, "merges.txt")))
     except Exception:  # tokenizers raises plain Exception at files it can't read
         return None
 

@@ -39,6 +39,7 @@ def fix(**options: Any) -> int:
 @click.option("--config", "config", type=click.Path(), metavar="FILE", help="The config that trains on it.")
 @click.option("--resolution", type=click.IntRange(64, 16384), metavar="N", help="Edge length in pixels (1024).")
 @click.option("--trainer", metavar="NAME", help="The trainer that will read it.")
+@click.option("--model", metavar="NAME", help="The base model: a file, a repository, or a family such as sdxl.")
 @click.option(
     "--purpose",
     type=click.Choice(["subject", "style", "domain", "complex-domain", "edit"]),

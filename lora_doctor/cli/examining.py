@@ -53,6 +53,7 @@ class Request(NamedTuple):
     workers: int | None
     no_cache: bool
     report: str | None = None
+    model: str | None = None
 
 
 def run(request: Request) -> int:
@@ -98,7 +99,7 @@ def run(request: Request) -> int:
 def _refuse_contradictions(request: Request) -> None:
     if request.folder is None and request.config is None:
         raise click.UsageError("which folder? `lora-doctor dataset DIR`, or `--config FILE` for those it names")
-    told = ("resolution", "trainer", "purpose", "trigger", "batch", "accumulation", "masks", "control")
+    told = ("resolution", "trainer", "model", "purpose", "trigger", "batch", "accumulation", "masks", "control")
     doubled = [name for name in told if getattr(request, name) is not None]
     if request.config is not None and doubled:
         raise click.UsageError(f"--config says this already: leave out --{doubled[0]}")

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from lora_doctor.dataset.listing import IMAGES, list_folder
 from lora_doctor.finding import Place
-from lora_doctor.plan import Dataset, Plan
+from lora_doctor.models.families import FAMILIES
+from lora_doctor.models.identify import ModelIdentity, identify
+from lora_doctor.plan import UNKNOWN, Component, Dataset, Plan
 from lora_doctor.setting import Config, KeyTable, Setting
 from lora_doctor.source.document import Document, SourceError, Span
 
@@ -27,6 +29,7 @@ class Given(NamedTuple):
     trigger: str | None = None
     masks: str | None = None
     control: str | None = None
+    model: str | None = None
 
 
 def folder_document(folder: Path) -> Document:
@@ -81,6 +84,7 @@ def given_plan(folder: Path, given: Given) -> Plan:
         given.trainer,
         "dataset",
         config,
+        model=Component(told("model", given.model), found=_identified(given.model)),
         batch_size=told("batch", given.batch),
         accumulation=told("accumulation", given.accumulation),
         purpose=told("purpose", given.purpose),
@@ -93,6 +97,17 @@ def _above(folder: Path, name: str) -> set[str]:
     """The folders between `folder` and a file in it."""
     parts = name.split("/")[:-1]
     return {os.path.realpath(folder.joinpath(*parts[: i + 1])) for i in range(len(parts))}
+
+
+def _identified(model: str | None) -> ModelIdentity:
+    """What a path, a repository's id or a family's name (`sana`, `sdxl`) stands for."""
+    if model is None:
+        return UNKNOWN
+    found = ModelIdentity(family=model) if model in FAMILIES else identify(model)
+    if found.family is None:
+        raise SourceError(f"`{model}` is no model lora-doctor knows: name its file, its repository, or a family "
+                          f"({', '.join(FAMILIES)})")  # fmt: skip
+    return found
 
 
 def _extension(texts: tuple[str, ...]) -> str:

@@ -65,6 +65,6 @@ def _unmeasured(sets: Sequence[ImageSet], texts: Sequence[Captions]) -> Iterable
     if not texts:
         yield "captions, because none were found"
     elif all(each.limit is None for each in texts):
-        yield "whether captions are too long, because the model is not named (--config)"
+        yield "whether captions are too long, because the model is not named (--model or --config)"
     if any(images.variety is None for images in sets):
         yield "variety, which needs eight images"
