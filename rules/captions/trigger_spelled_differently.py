@@ -12,7 +12,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     """The trigger is spelled in several ways.
 
     Why: Qwen3, T5 and Gemma tell cases apart: `sks`, ` sks` and `Sks` are different tokens, and so different words.
-    Glued to a neighbour (`zwxring`, `zwx_ring`) it is another word for every encoder. ai-toolkit finds only the exact
+    Glued to a neighbour (`zwxring`) it is another word for every encoder. ai-toolkit finds only the exact
     spelling and adds the trigger a second time. CLIP lower-cases, so there case alone is no matter.
     Instead: one spelling everywhere, in prompts too.
     Sources: tokenizers of CLIP-L, Qwen2.5 and T5 compared (`sks` is one, two and four tokens);
