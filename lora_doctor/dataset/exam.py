@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lora_doctor.dataset.arrays import need
+from lora_doctor.dataset.facts import suffix
 from lora_doctor.dataset.imageset import ImageSet
-from lora_doctor.dataset.listing import Listing
+from lora_doctor.dataset.listing import IMAGES, Listing
 from lora_doctor.plan import Dataset, Plan
 
+EXAMINED = IMAGES - {".heic", ".heif", ".jxl"}  # Pillow and OpenCV don't read these
 Told = Callable[[str, int, int], None]  # a folder, images done, images in all
 
 
@@ -22,7 +24,7 @@ def exam(
     Raises:
         SourceError: the packages it needs are not installed.
     """
-    listed = [data for data in plan.datasets if data.listing is not None and data.listing.images]
+    listed = [data for data in plan.datasets if data.listing is not None and pictures(data.listing)]
     if not listed:
         return []
     need()
@@ -33,6 +35,11 @@ def exam(
         return [_examined(plan, data, _Scanner(store, workers, tell)) for data in listed]
     finally:
         store.close()
+
+
+def pictures(listing: Listing) -> list[str]:
+    """The files that can be examined: no videos, and no formats that only some trainers' plugins read."""
+    return [name for name in listing.images if suffix(name) in EXAMINED]
 
 
 class _Scanner:
@@ -47,7 +54,7 @@ class _Scanner:
         name = os.path.basename(os.path.abspath(listing.folder))
         tell = self.tell
         telling = (lambda done, whole: tell(name, done, whole)) if tell is not None else None
-        return scan(listing.folder, listing.images, self.store, workers=self.workers, tell=telling)  # type: ignore[arg-type]
+        return scan(listing.folder, pictures(listing), self.store, workers=self.workers, tell=telling)  # type: ignore[arg-type]
 
 
 def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:

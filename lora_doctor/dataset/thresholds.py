@@ -7,7 +7,7 @@ precision and recall for these very numbers on pictures they were not set on.
 BLUR = 1.0  # pixels at training resolution: no sharp or shallow-focus photograph of the benchmark reached it
 STRONG_BLUR = 2.0
 DETAIL = 0.7  # of the width: less was enlarged, or is softer than its size says
-NOISE = 12.0  # levels, at training resolution
+NOISE = 18.0  # levels, at training resolution
 POOR_JPEG = 50  # quality
 FAIR_JPEG = 75
 GRID = 1.13  # strength of the 8 x 8 grid: clean pictures of 200 rows or more stay below 1.11

@@ -93,3 +93,15 @@ def test_the_command_names_them_and_goes_on(call: Call, folder: Path, examine: E
     assert "a\\nb.png" in ran.out
     assert "10 images in" in ran.out
     assert "Traceback" not in ran.err + ran.out
+
+
+def test_videos_and_formats_of_plugins_are_left_alone(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for name in ("a.mp4", "b.heic", "c.jxl"):
+        (folder / name).write_bytes(b"not looked at")
+    (folder / "dataset.toml").write_text('resolutions = [512]\n[[directory]]\npath = "."\n')
+    ran = call("lint", "--select=dataset", "dataset.toml")
+    assert "unreadable" not in ran.out
+    assert "no images in" in call("dataset", folder).err
