@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lora_doctor.source.document import Comment, Document, Duplicate, Entry, KeyPath, SourceError, Span
+from lora_doctor.source.tree import collect_comments, span_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -28,7 +29,7 @@ def parse_json(name: str, text: bytes) -> Document:
     document = Document(name, text, "json")
     plain = text.replace(BOM, b"   ", 1) if text.startswith(BOM) else text
     root = _parser().parse(plain).root_node
-    _comments(document, root)
+    collect_comments(document, root)
     document.data = _load(_without_comments(plain, document.comments))
     top = next((child for child in root.named_children if child.type != "comment"), None)
     if top is not None:
@@ -60,7 +61,7 @@ def _without_comments(text: bytes, comments: list[Comment]) -> bytes:
 def _value(document: Document, node: Node, value: Any, path: KeyPath, key: Span | None) -> None:
     if len(path) > MAX_DEPTH:
         raise SourceError("not readable JSON: nested too deeply", node.start_point[0] + 1)
-    document.entries[path] = Entry(value, _span(node), key)
+    document.entries[path] = Entry(value, span_of(node), key)
     if isinstance(value, dict) and node.type == "object":
         _object(document, node, value, path)
     elif isinstance(value, list) and node.type == "array":
@@ -79,8 +80,8 @@ def _object(document: Document, node: Node, value: dict[str, Any], path: KeyPath
         name = json.loads(key.text or b'""')
         place = (*path, name)
         if place in document.entries:
-            _forget(document, place, _span(key))
-        _value(document, inner, value.get(name), place, _span(key))
+            _forget(document, place, span_of(key))
+        _value(document, inner, value.get(name), place, span_of(key))
 
 
 def _forget(document: Document, path: KeyPath, last: Span) -> None:
@@ -89,18 +90,3 @@ def _forget(document: Document, path: KeyPath, last: Span) -> None:
     document.duplicates.append(Duplicate(path, earlier.key or earlier.span, last))
     for known in [known for known in document.entries if known[: len(path)] == path]:
         del document.entries[known]
-
-
-def _comments(document: Document, root: Node) -> None:
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node.type == "comment":
-            document.comments.append(Comment((node.text or b"").decode("utf-8", "replace"), _span(node)))
-        elif node.named_child_count:
-            stack.extend(node.named_children)
-    document.comments.sort(key=lambda comment: comment.span)
-
-
-def _span(node: Node) -> Span:
-    return Span(node.start_byte, node.end_byte)

@@ -7,7 +7,8 @@ import tomllib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lora_doctor.source.document import Comment, Document, Entry, KeyPath, SourceError, Span
+from lora_doctor.source.document import Document, Entry, KeyPath, SourceError, Span
+from lora_doctor.source.tree import collect_comments, span_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -42,7 +43,7 @@ def parse_toml(name: str, text: bytes) -> Document:
         _tables(document, root)
     except RecursionError:  # a key of thousands of parts
         raise SourceError("not readable TOML: nested too deeply") from None
-    _comments(document, root)
+    collect_comments(document, root)
     return document
 
 
@@ -90,7 +91,7 @@ def _tables(document: Document, root: Node) -> None:
             continue
         head = next(child for child in table.named_children if child.type != "comment")
         path = _table_path(_keys(head), table.type == "table_array_element", counts)
-        document.entries[path] = Entry(_lookup(document.data, path), _span(head), _span(head))
+        document.entries[path] = Entry(_lookup(document.data, path), span_of(head), span_of(head))
         _pairs(document, table, path)
 
 
@@ -112,11 +113,11 @@ def _pairs(document: Document, table: Node, path: KeyPath) -> None:
             continue
         parts = [child for child in pair.named_children if child.type != "comment"]
         if len(parts) == 2:
-            _value(document, parts[1], (*path, *_keys(parts[0])), _span(parts[0]))
+            _value(document, parts[1], (*path, *_keys(parts[0])), span_of(parts[0]))
 
 
 def _value(document: Document, node: Node, path: KeyPath, key: Span | None) -> None:
-    document.entries[path] = Entry(_lookup(document.data, path), _span(node), key)
+    document.entries[path] = Entry(_lookup(document.data, path), span_of(node), key)
     if node.type == "inline_table":
         _pairs(document, node, path)
     elif node.type == "array":
@@ -136,18 +137,3 @@ def _keys(node: Node) -> list[str]:
         return [key for child in node.named_children for key in _keys(child)]
     text = node.text or b""
     return [text.decode()] if node.type == "bare_key" else list(tomllib.loads(text.decode() + "=0"))
-
-
-def _comments(document: Document, root: Node) -> None:
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node.type == "comment":
-            document.comments.append(Comment((node.text or b"").decode("utf-8", "replace"), _span(node)))
-        elif node.named_child_count:
-            stack.extend(node.named_children)
-    document.comments.sort(key=lambda comment: comment.span)
-
-
-def _span(node: Node) -> Span:
-    return Span(node.start_byte, node.end_byte)
