@@ -192,7 +192,9 @@ class _Progress:
             return
         self._last = now
         rate = (done - self._first[folder]) / max(now - self._begun, 1e-3)
-        left = (whole - done) / rate if rate else 0.0
+        if not rate:
+            return
+        left = (whole - done) / rate
         sys.stderr.write(f"\r\x1b[K{done:,} of {whole:,} images, {rate:.0f}/s, {_clock(left)} left")
         sys.stderr.flush()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lora_doctor.dataset.facts import ImageFacts
-from lora_doctor.dataset.imageset import Fate, ImageSet
+from lora_doctor.dataset.imageset import NAMED, Fate, ImageSet, listed
 from lora_doctor.derived import exposures_per_image
 
 SHOWN = 6  # buckets listed
@@ -24,6 +24,10 @@ def as_lines(images: ImageSet) -> Iterator[str]:
             f" to {sizes[-1][1]}x{sizes[-1][2]}" if sizes[-1] != sizes[0] else ""
         )
     yield f"{images.data.folder.value}: {told}{span}"
+    passed = [image for image in images.images if image.error and not image.broken]
+    if passed:
+        reasons = "; ".join(dict.fromkeys(image.error for image in passed[:NAMED]))
+        yield f"  {len(passed):,} not looked into ({reasons}): {listed([image.name for image in passed])}"
     for fate in images.fates:
         yield f"  at {fate.edge} px: {_buckets(fate)}"
     seen = exposures_per_image(images.plan)

@@ -9,6 +9,9 @@ from typing import NamedTuple
 VERSION = 2  # of the measurements: a cache of another version is not read
 
 
+LIMITS = ("lora-doctor", "this machine's memory", "can't be examined")  # in errors that are ours
+
+
 class ImageFacts(NamedTuple):
     """One image file. Sizes and lengths are pixels of the file as stored, levels are 0 to 255, shares 0 to 1.
 
@@ -45,6 +48,11 @@ class ImageFacts(NamedTuple):
     pixels: int = 0  # checksum of the decoded pixels
     hash: bytes = b""  # 256 bits of its coarse structure
     thumb: bytes = b""  # 8 x 8 pixels, Lab
+
+    @property
+    def broken(self) -> bool:
+        """Whether trainers will fail at it too; what is only too much for lora-doctor says nothing about the file."""
+        return bool(self.error) and not any(limit in self.error for limit in LIMITS)
 
     @property
     def shown(self) -> tuple[int, int]:

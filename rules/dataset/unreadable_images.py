@@ -24,7 +24,7 @@ def check(images: ImageSet) -> Iterator[Finding]:
     c.png: 64x64 photo
     ```
     """
-    broken = [image for image in images.images if image.error]
+    broken = [image for image in images.images if image.broken]
     if broken:
         reasons = "; ".join(dict.fromkeys(image.error for image in broken[:NAMED]))
         yield images.finding(

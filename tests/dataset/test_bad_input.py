@@ -105,3 +105,15 @@ def test_videos_and_formats_of_plugins_are_left_alone(
     ran = call("lint", "--select=dataset", "dataset.toml")
     assert "unreadable" not in ran.out
     assert "no images in" in call("dataset", folder).err
+
+
+def test_what_is_too_large_for_us_is_not_called_broken(examine: Examine, call: Call, folder: Path) -> None:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    (folder / "huge.png").write_bytes(data)
+    images = {image.name: image for image in examine(GOOD).images}
+    assert images["huge.png"].error == "144 million pixels: more than lora-doctor decodes"
+    assert not images["huge.png"].broken
+    ran = call("dataset", folder, "--select=dataset")
+    assert "unreadable-images" not in ran.out
+    assert "1 not looked into (144 million pixels: more than lora-doctor decodes): huge.png" in ran.out
