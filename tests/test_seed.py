@@ -104,7 +104,7 @@ STATEMENTS = (
     Statement("fp8 saves memory with 9B", ("nine-b-in-bf16",), "c.toml", dp()),
     Statement(
         "SANA: learning rate 1e-4",
-        ("learning-rate-far-outside-band",),
+        ("learning-rate-unpublished",),
         "c.toml",
         SANA + "[optimizer]\nlearning_rate = 1e-6\n",
     ),

@@ -95,8 +95,9 @@ DISTILLED = frozenset({"distilled", "schnell", "sprint", "turbo", "lightning", "
 
 _KLEIN_RATES = Band(
     (5e-5, 2e-4),
-    (1e-5, 1e-3),
-    "ai-toolkit, Civitai, musubi-tuner, SimpleTuner and diffusers publish 1e-4, fal 5e-5, BFL's workshop 1e-4 to 3e-4",
+    (3e-5, 4e-4),
+    "ai-toolkit, Civitai, musubi-tuner, SimpleTuner and diffusers publish 1e-4, fal 5e-5, BFL's workshop 1e-4 to 3e-4, "
+    "OneTrainer 3e-5; warned outside what anybody publishes",
 )
 _KLEIN_RANKS = Band(
     (8, 64),

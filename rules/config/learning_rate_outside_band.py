@@ -39,10 +39,10 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
         return
-    if not plan.network.alpha.written and band.ok[0] <= float(plan.learning_rate.value or 0) <= band.ok[1]:
-        return  # alpha is what is off, and its own rules say so
     low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
-    if low <= rate <= high and not band.ok[0] * 0.999 <= rate <= band.ok[1] * 1.001:
+    if not plan.network.alpha.written and low <= float(plan.learning_rate.value or 0) <= high:
+        return  # alpha is what is off, and its own rules say so
+    if low * 0.999 <= rate <= high * 1.001 and not band.ok[0] * 0.999 <= rate <= band.ok[1] * 1.001:
         scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"
         yield plan.learning_rate.finding(
             f"learning rate {plan.learning_rate.value:g}{scale} is outside the {band.ok[0]:g} to {band.ok[1]:g} that "

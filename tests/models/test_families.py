@@ -32,7 +32,7 @@ def test_bands_are_ordered_and_have_a_source() -> None:
 def test_klein() -> None:
     klein = FAMILIES["flux2-klein"]
     assert klein.learning_rate is not None
-    assert (klein.learning_rate.ok, klein.learning_rate.warn) == ((5e-5, 2e-4), (1e-5, 1e-3))
+    assert (klein.learning_rate.ok, klein.learning_rate.warn) == ((5e-5, 2e-4), (3e-5, 4e-4))
     four, nine = klein.sizes
     assert (four.width, four.context, four.blocks, four.encoders) == (3072, 7680, (5, 20), ("qwen3-4b",))
     assert (nine.width, nine.context, nine.blocks, nine.encoders) == (4096, 12288, (8, 24), ("qwen3-8b",))

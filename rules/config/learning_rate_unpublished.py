@@ -8,7 +8,7 @@ from lora_doctor.rule import Finding, rule
 
 @rule(level="warning", evidence="documented")
 def check(plan: Plan) -> Iterator[Finding]:
-    """The learning rate is a factor away from everything published for this model.
+    """The learning rate is outside everything published for this model.
 
     Why: below the band nothing is learned in any usual number of steps; far above it colours and textures burn within
     a few hundred. The rate is compared after multiplying by the square root of alpha / rank, which is what alpha does
@@ -45,11 +45,11 @@ def check(plan: Plan) -> Iterator[Finding]:
         return
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
         return
-    if not plan.network.alpha.written and band.ok[0] <= float(plan.learning_rate.value or 0) <= band.ok[1]:
+    low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
+    if not plan.network.alpha.written and low <= float(plan.learning_rate.value or 0) <= high:
         return  # alpha is what is off, and its own rules say so
-    low, high = band.warn
-    if (high is not None and high < rate < 0.1) or (low is not None and rate < low):
-        word = "far above" if rate > band.ok[1] else "far below"
+    if high * 1.001 < rate < 0.1 or rate < low * 0.999:
+        word = "above" if rate > band.ok[1] else "below"
         scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"
         yield plan.learning_rate.finding(
             f"learning rate {plan.learning_rate.value:g}{scale} is {word} what is published for {family.title}",
