@@ -40,7 +40,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
         return
     low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
-    if not plan.network.alpha.written and low <= float(plan.learning_rate.value or 0) <= high:
+    defaulted = not plan.network.alpha.written and plan.network.scale not in (None, 1.0)
+    if defaulted and low <= float(plan.learning_rate.value or 0) <= high:
         return  # alpha is what is off, and its own rules say so
     if low * 0.999 <= rate <= high * 1.001 and not band.ok[0] * 0.999 <= rate <= band.ok[1] * 1.001:
         scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"

@@ -46,7 +46,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
         return
     low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
-    if not plan.network.alpha.written and low <= float(plan.learning_rate.value or 0) <= high:
+    defaulted = not plan.network.alpha.written and plan.network.scale not in (None, 1.0)
+    if defaulted and low <= float(plan.learning_rate.value or 0) <= high:
         return  # alpha is what is off, and its own rules say so
     if high * 1.001 < rate < 0.1 or rate < low * 0.999:
         word = "above" if rate > band.ok[1] else "below"
