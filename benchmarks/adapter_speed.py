@@ -3,9 +3,9 @@
     python benchmarks/adapter_speed.py [--rank 128] [--folder /tmp]
 
 Needs the extras `data` and `train` (for the peer), and room for the file: 0.7 GB at rank 128. The file is deleted.
-Header: the installed command in a fresh process, then further files in one process. Weights: every layer of a LoRA
-over all of Klein 9B, with the peak memory of that process. Peer: `torch.linalg.svd` of one layer's product, against
-this tool's spectrum of the same layer.
+Header: the installed command in a fresh process, then further files in one process (CPU time; each file of another
+rank, its names as in the first). Weights: every layer of a LoRA over all of Klein 9B, with the peak memory of that
+process. Peer: `torch.linalg.svd` of one layer's product, against this tool's spectrum of the same layer.
 """
 
 from __future__ import annotations
@@ -22,18 +22,27 @@ from lora_doctor.adapter.sample import Sample, write_sample
 
 LAYER = r"^double_blocks\.0\.img_attn\.proj$"
 RUNS = 7
+# What a trainer writes by default: every block; of SDXL's UNet the attention blocks, 2166 tensors.
+FILES = {
+    "klein_9b_comfyui": Sample("flux2-klein-9b", "comfyui", targets="blocks"),
+    "sana_1.6b_diffusers": Sample("sana-1.6b", "diffusers", targets="blocks"),
+    "flux1_kohya": Sample("flux1-dev", "kohya", targets="blocks", alpha=1.0),
+    "sdxl_kohya": Sample("sdxl", "kohya", targets=r"^(in|out)put_blocks\.\d\.1\.|^middle_block\.1", alpha=1.0),
+}
 
 FURTHER = """
 import sys, time
 from lora_doctor.adapter.facts import coverage_of, examine
 from lora_doctor.adapter.judge import judge
+from lora_doctor.cli.adapters import uncollected
 times = []
-for path in sys.argv[1:]:
-    start = time.perf_counter()
-    adapter = examine(path)
-    coverage_of(adapter)
-    judge([adapter])
-    times.append(time.perf_counter() - start)
+with uncollected():
+    for path in sys.argv[1:]:
+        start = time.process_time()
+        adapter = examine(path)
+        coverage_of(adapter)
+        judge([adapter])
+        times.append(time.process_time() - start)
 print(min(times[1:]))
 """
 WEIGHTS = """
@@ -101,18 +110,19 @@ def main() -> None:
 
 def measured(folder: Path, rank: int, *, peer: bool) -> dict[str, float]:
     """All figures; seconds unless the name says otherwise."""
-    small = [
-        write_sample(folder / f"{i}.safetensors", Sample("flux2-klein-9b", "comfyui", targets="blocks", rank=1, seed=i))
-        for i in range(RUNS)
-    ]
+    small = {
+        name: [write_sample(folder / f"{name}-{i}.safetensors", sample._replace(rank=i + 1)) for i in range(RUNS)]
+        for name, sample in FILES.items()
+    }
     command = str(Path(sys.executable).parent / "lora-doctor")
     one = write_sample(folder / "one.safetensors", Sample("flux2-klein-9b", "comfyui", targets=LAYER, rank=rank))
     big = write_sample(folder / "big.safetensors", Sample("flux2-klein-9b", "comfyui", rank=rank))
     seconds, memory = numbers(WEIGHTS, big)
     figures = {
-        "header_cold": best([command, "inspect", str(small[0])]),
+        "header_cold": best([command, "inspect", str(small["klein_9b_comfyui"][0])]),
+        "header_cold_sdxl": best([command, "inspect", str(small["sdxl_kohya"][0])]),
         "python_itself": best([sys.executable, "-c", "pass"]),
-        "header_further_file": numbers(FURTHER, *small)[0],
+        **{f"header_further_file_{name}": numbers(FURTHER, *paths)[0] for name, paths in small.items()},
         "big_file_megabytes": big.stat().st_size / 1e6,
         "weights_all_layers": seconds,
         "weights_peak_megabytes": memory,

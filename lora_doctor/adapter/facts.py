@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,21 +109,27 @@ class Coverage(NamedTuple):
 def coverage_of(adapter: Adapter) -> Coverage | None:
     """Coverage of the denoiser; None where the model is not known."""
     from lora_doctor.adapter import names
-    from lora_doctor.models.modules import table, weights
 
     if not adapter.identity.label:
         return None
     ids = adapter.identity.candidates
     model = next(BY_ID[i] for i in ids if BY_ID[i].label == adapter.identity.label)
-    modules = {m.name: m for m in table(model.id, "diffusers")}
+    weights, blocks = _sizes(model.id)
     reached: set[str] = set()
     for layer in adapter.file.denoiser:
         place = names.find(model.naming, layer.name)
         if place:
             reached.update(place.pair.parts if place.whole else (place.dotted,))
-    hit = [m for name, m in modules.items() if name in reached]
-    blocks = {m.block for m in modules.values() if m.block}
-    total = sum(map(weights, modules.values()))
-    return Coverage(
-        len(hit), len(modules), len({m.block for m in hit if m.block}), len(blocks), sum(map(weights, hit)) / total
-    )
+    reached &= weights.keys()
+    share = sum([weights[name] for name in reached]) / sum(weights.values())
+    touched = {blocks[name] for name in reached} - {None}
+    return Coverage(len(reached), len(weights), len(touched), len({*blocks.values()} - {None}), share)
+
+
+@cache
+def _sizes(model_id: str) -> tuple[dict[str, int], dict[str, str | None]]:
+    """Weights and block of each of a model's layers."""
+    from lora_doctor.models.modules import table, weights
+
+    modules = table(model_id, "diffusers")
+    return {m.name: weights(m) for m in modules}, {m.name: m.block for m in modules}

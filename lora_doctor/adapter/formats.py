@@ -42,29 +42,28 @@ class Format(NamedTuple):
 def format_of(file: AdapterFile) -> Format:
     """Classify a file's names."""
     layers = file.layers
-    prefixes = Counter(layer.prefix for layer in file.denoiser)
-    keys = [t.key for layer in layers for role, t in layer.tensors.items() if role == "down"]
+    prefixes = {layer.prefix for layer in file.denoiser}
+    keys = [layer.tensors["down"].key for layer in layers if "down" in layer.tensors]
     return Format(
         _id(prefixes, file.denoiser),
-        dict(Counter(layer.kind for layer in layers)),
-        sum(layer.dora for layer in layers),
+        dict(Counter([layer.kind for layer in layers])),
+        sum([layer.dora for layer in layers]),
         next((k.infix for k in keys if k.infix), ""),
         _suffix(keys[0].suffix) if keys else "",
     )
 
 
-def _id(prefixes: Counter[str], layers: tuple[Layer, ...]) -> str:
+def _id(prefixes: set[str], layers: tuple[Layer, ...]) -> str:
     if not prefixes:
         return "none"
     kinds = {_PREFIXES.get(p, "mixed") for p in prefixes}
     found = kinds.pop() if len(kinds) == 1 else "mixed"
-    suffixes = {t.key.suffix for layer in layers for t in layer.tensors.values()}
     if any("processor" in layer.name or "_lora1" in layer.name for layer in layers):
         return "xlabs"
-    if found == "diffusers" and any(
-        ".lora.down" in s or "lora_linear_layer" in s or "_lora.down" in s for s in suffixes
-    ):
-        return "old-diffusers"
+    if found == "diffusers":
+        suffixes = {t.key.suffix for layer in layers for t in layer.tensors.values()}
+        if any(".lora.down" in s or "lora_linear_layer" in s or "_lora.down" in s for s in suffixes):
+            return "old-diffusers"
     return found
 
 

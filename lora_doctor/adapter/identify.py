@@ -207,9 +207,14 @@ def _named(identity: Identity, label: str, fitting: list[Model], certainty: str,
 
 def _share(model: Model, flats: list[str]) -> float:
     """Of each kind of trained layer, the share of blocks it is trained in; the mean over kinds."""
-    kinds = Counter(map(_kind, shapes(model.id)))
+    kinds = _kinds(model.id)
     have = Counter(map(_kind, flats))
     return sum(min(1.0, n / kinds[kind]) for kind, n in have.items()) / len(have)
+
+
+@cache
+def _kinds(model_id: str) -> Counter[str]:
+    return Counter(map(_kind, shapes(model_id)))
 
 
 @cache

@@ -63,6 +63,7 @@ class Key(NamedTuple):
         return self.prefix in FLAT_PREFIXES or self.prefix.startswith("lora_te")
 
 
+@lru_cache(maxsize=16384)  # the files of one call mostly share their names
 def parse(name: str) -> Key | None:
     """Take a tensor's name apart; None where nothing in it belongs to an adapter."""
     found = _role(name)

@@ -82,24 +82,24 @@ def loadings(case: Case) -> tuple[Loading, ...]:
     if case.family is None or case.family not in (*FLUX2, *UNETS, "flux1", "sana"):
         return ()
     trainer = "musubi-tuner" if case.family in FLUX2 else "sd-scripts"
+    comfyui = _comfyui(case)
     rows = (
-        ("diffusers", _diffusers, "diffusers"),
-        ("ComfyUI", _comfyui, "comfyui"),
-        ("Forge", _forge, "kohya"),
-        (trainer, _kohya_trainers, "kohya"),
-        ("InvokeAI", _invoke, "comfyui"),
+        ("diffusers", _diffusers(case), "diffusers"),
+        ("ComfyUI", comfyui, "comfyui"),
+        ("Forge", _forge(case, comfyui), "kohya"),
+        (trainer, _kohya_trainers(case), "kohya"),
+        ("InvokeAI", _invoke(case), "comfyui"),
     )
-    trained = dict(zip(map(id, case.file.layers), case.scales.trained))
-    return tuple(_row(case, consumer, look(case), target, trained) for consumer, look, target in rows)
+    return tuple(_row(case, consumer, answer, target) for consumer, answer, target in rows)
 
 
-def _row(case: Case, consumer: str, answer: Answer | None, target: str, trained: dict[int, float]) -> Loading:
+def _row(case: Case, consumer: str, answer: Answer | None, target: str) -> Loading:
     total = len(case.file.layers)
     if answer is None:
         return Loading(consumer, "unknown", 0, total, "not known to lora-doctor for this model or format")
     count = len(answer.layers)
     status = "fails" if answer.error else "all" if count == total else "some" if count else "none"
-    wrong = _wrong_scale(trained, answer)
+    wrong = _wrong_scale(case, answer)
     reason = answer.reason
     if wrong is not None:
         reason = "; ".join(filter(None, (reason, f"{wrong:g} times the trained strength: {_where(case.scales)}")))
@@ -111,10 +111,11 @@ def _where(scales: Scales) -> str:
     return f"alpha stands in its {scales.source}" if scales.source != "tensors" else "its alpha tensors are not used"
 
 
-def _wrong_scale(trained: dict[int, float], answer: Answer) -> float | None:
+def _wrong_scale(case: Case, answer: Answer) -> float | None:
     """The largest deviation from the trained scale, as a factor."""
-    if answer.error or answer.scale is None:
+    if answer.error or answer.scale is None or (answer.scale is from_tensor and case.scales.source == "tensors"):
         return None
+    trained = _trained(case)
     pairs = [(answer.scale(layer), trained[id(layer)]) for layer in answer.layers if layer.rank]
     ratios = [used / meant for used, meant in pairs if meant and isfinite(meant) and used != meant]
     ratios = [ratio for ratio in ratios if ratio and isfinite(ratio)]
@@ -139,17 +140,16 @@ def _same(form: Format, target: str) -> bool:
     return form.id == target
 
 
-def _place(case: Case, layer: Layer) -> names.Place | None:
-    return names.find(case.naming, layer.name) if layer.denoiser else None
-
-
 def _named(case: Case, layers: Sequence[Layer], naming: str) -> list[Layer]:
-    found = []
-    for layer in layers:
-        place = _place(case, layer)
-        if place and place.naming == naming:
-            found.append(layer)
-    return found
+    """Those of the denoiser's layers whose names belong to a naming."""
+    model = case.naming
+    places = [names.find(model, layer.name) if layer.denoiser else None for layer in layers]
+    return [layer for layer, place in zip(layers, places) if place and place.naming == naming]
+
+
+def _trained(case: Case) -> dict[int, float]:
+    """The trained scale by layer's identity."""
+    return dict(zip(map(id, case.file.layers), case.scales.trained))
 
 
 def _unit(_: Layer) -> float:
@@ -160,7 +160,7 @@ def _by_metadata(case: Case) -> Callable[[Layer], float]:
     """diffusers reads `lora_adapter_metadata`, and no file beside the LoRA."""
     if case.scales.source != "metadata":
         return _unit
-    trained = dict(zip(map(id, case.file.layers), case.scales.trained))
+    trained = _trained(case)
     return lambda layer: trained[id(layer)]
 
 
@@ -279,7 +279,10 @@ _UNMAPPED_FLUX2 = re.compile(
 def _comfyui(case: Case) -> Answer:
     if case.family == "sana":
         return Answer((), "ComfyUI has no SANA")
-    taken = [layer for layer in case.file.layers if _comfy_knows(case, layer)]
+    family, naming = case.family or "", case.naming
+    layers = case.file.layers
+    renamed = {id(layer) for layer in layers for t in layer.tensors.values() if t.key.infix not in ("", "default")}
+    taken = [layer for layer in layers if id(layer) not in renamed and _comfy_knows(family, naming, layer)]
     reason = "" if len(taken) == len(case.file.layers) else "lora key not loaded: " + _first_lost(case, taken)
     if any("magnitude" in layer.tensors for layer in taken):
         reason = "DoRA: lora_magnitude_vector is not loaded, so it acts as a plain LoRA"
@@ -292,57 +295,55 @@ def _first_lost(case: Case, taken: Sequence[Layer]) -> str:
     return next(iter(lost.tensors.values())).name if lost.tensors else lost.name
 
 
-def _comfy_knows(case: Case, layer: Layer) -> bool:
-    if any(t.key.infix not in ("", "default") for t in layer.tensors.values()) or not layer.kind:
+def _comfy_knows(family: str, naming: str, layer: Layer) -> bool:
+    if not layer.kind:
         return False
     if not layer.denoiser:
-        return _clip_name(case, layer)
-    place = _place(case, layer)
+        return _clip_name(family, layer)
+    place = names.find(naming, layer.name)
     if place is None or place.naming == "fused":
         return False
-    dotted = "." in layer.name or place.dotted == layer.name
-    if case.family in UNETS:
-        return _comfy_unet(layer, place.naming, dotted)
+    if family in UNETS:
+        return _comfy_unet(layer, place)
     if place.naming == "native":
         return layer.prefix == "lora_unet_" or (layer.prefix == "diffusion_model." and layer.name == place.dotted)
-    if case.family in FLUX2 and _UNMAPPED_FLUX2.match(place.dotted):
+    if family in FLUX2 and _UNMAPPED_FLUX2.match(place.dotted):
         return False
     return layer.prefix in ("transformer.", "lycoris_", "lora_transformer_", "")
 
 
-def _comfy_unet(layer: Layer, naming: str, dotted: bool) -> bool:
+def _comfy_unet(layer: Layer, place: names.Place) -> bool:
     if layer.prefix == "lora_unet_":
         return True
     if layer.prefix == "diffusion_model.":
-        return naming == "native" and dotted
-    if naming != "diffusers":
+        return place.naming == "native" and ("." in layer.name or place.dotted == layer.name)
+    if place.naming != "diffusers":
         return False
     # of diffusers' own names it knows the old `processor` spelling of attention only
     return layer.prefix == "lycoris_" or (layer.prefix in ("unet.", "") and ".to_" not in layer.name)
 
 
-def _clip_name(case: Case, layer: Layer) -> bool:
+def _clip_name(family: str, layer: Layer) -> bool:
     """Text encoders: kohya's names, and diffusers' with the `text_model` level that transformers 5 dropped."""
-    if case.family not in (*UNETS, "flux1"):
+    if family not in (*UNETS, "flux1"):
         return False
     return layer.prefix.startswith("lora_te") or layer.name.startswith("text_model.")
 
 
-def _forge(case: Case) -> Answer | None:
+def _forge(case: Case, comfyui: Answer) -> Answer | None:
     if case.family in FLUX2:
         return None
     if case.family == "sana":
         return Answer((), "Forge has no SANA")
-    answer = _comfyui(case)
     if case.family == "flux1":
         taken = [
             layer
-            for layer in answer.layers
+            for layer in comfyui.layers
             if layer.prefix in ("lora_unet_", "diffusion_model.", "transformer.") or not layer.denoiser
         ]
     else:
-        taken = [layer for layer in answer.layers if layer.prefix != "lycoris_"]
-    return answer._replace(layers=taken)
+        taken = [layer for layer in comfyui.layers if layer.prefix != "lycoris_"]
+    return comfyui._replace(layers=taken)
 
 
 # ---- trainers that go on from a file, InvokeAI

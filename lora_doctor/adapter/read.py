@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,11 +62,15 @@ class Layer(NamedTuple):
 
 
 class AdapterFile(NamedTuple):
-    """A LoRA file: header, layers in file order, names of tensors that belong to no adapter; where its data starts."""
+    """A LoRA file: header, layers in file order, names of tensors that belong to no adapter; where its data starts.
+
+    denoiser: the layers of the transformer or UNet.
+    """
 
     path: Path
     header: Header
     layers: tuple[Layer, ...]
+    denoiser: tuple[Layer, ...]
     strangers: tuple[str, ...]
     data_start: int
 
@@ -73,11 +78,6 @@ class AdapterFile(NamedTuple):
     def metadata(self) -> dict[str, str]:
         """The file's own text entries."""
         return self.header.metadata
-
-    @property
-    def denoiser(self) -> tuple[Layer, ...]:
-        """The layers of the transformer or UNet."""
-        return tuple(layer for layer in self.layers if layer.denoiser)
 
 
 def open_adapter(path: Path | str) -> AdapterFile:
@@ -100,8 +100,9 @@ def open_adapter(path: Path | str) -> AdapterFile:
     if sum(map(of_language_model, sample)) * 2 > len(sample):
         raise AdapterError("is the LoRA of a language model, not of an image model")
     alphas = _alphas(where, start, grouped.values())
-    layers = tuple(_layer(key, tensors, alphas) for key, tensors in grouped.items())
-    return AdapterFile(where, header, layers, tuple(strangers), start)
+    layers = tuple([_layer(key, tensors, alphas) for key, tensors in grouped.items()])
+    denoiser = tuple([layer for layer in layers if layer.denoiser])
+    return AdapterFile(where, header, layers, denoiser, tuple(strangers), start)
 
 
 def _start(path: Path) -> int:
@@ -121,7 +122,7 @@ def _start(path: Path) -> int:
 def _check_layout(path: Path, header: Header, start: int) -> None:
     """The reference reader refuses holes, overlaps and a tail ("incomplete metadata, file not fully covered")."""
     begin, before = 0, ""
-    for (first, last), name in sorted((info.offsets, name) for name, info in header.tensors.items()):
+    for (first, last), name in sorted([(info.offsets, name) for name, info in header.tensors.items()]):
         if first < begin:
             raise AdapterError(f"is damaged: the tensors {before[:80]!r} and {name[:80]!r} overlap")
         if first > begin:
@@ -140,18 +141,21 @@ def layers_of(tensors: dict[str, TensorInfo]) -> tuple[Layer, ...]:
 def _group(named: dict[str, TensorInfo]) -> tuple[dict[tuple[str, str, str], dict[str, Tensor]], list[str]]:
     grouped: dict[tuple[str, str, str], dict[str, Tensor]] = {}
     strangers = []
-    for name, info in named.items():
-        key = parse(name)
+    keys = list(map(parse, named))
+    for key, tensor in zip(keys, map(Tensor._make, zip(named, keys, named.values()))):
         if key is None:
-            strangers.append(name)
+            strangers.append(tensor.name)
             continue
-        tensors = grouped.setdefault((key.part, key.prefix, key.layer), {})
-        if key.role in tensors:
-            raise AdapterError(f"names one tensor twice: {tensors[key.role].name!r} and {name!r} are the same factor")
-        if info.dtype not in FLOATS and key.role != "alpha":
-            raise AdapterError(f"stores {name!r} as {info.dtype}: adapters are stored in floating point")
-        tensors[key.role] = Tensor(name, key, info)
-    if all(set(tensors) <= {"alpha"} for tensors in grouped.values()):
+        part, prefix, layer, role, _, _ = key
+        tensors = grouped.setdefault((part, prefix, layer), {})
+        if role in tensors:
+            raise AdapterError(
+                f"names one tensor twice: {tensors[role].name!r} and {tensor.name!r} are the same factor"
+            )
+        if tensor.info.dtype not in FLOATS and role != "alpha":
+            raise AdapterError(f"stores {tensor.name!r} as {tensor.info.dtype}: adapters are stored in floating point")
+        tensors[role] = tensor
+    if all(tensors.keys() <= {"alpha"} for tensors in grouped.values()):
         return {}, strangers
     return grouped, strangers
 
@@ -173,7 +177,7 @@ def _no_adapter(header: Header) -> str:
 def _layer(key: tuple[str, str, str], tensors: dict[str, Tensor], alphas: dict[str, float | None]) -> Layer:
     part, prefix, name = key
     alpha = alphas.get(tensors["alpha"].name) if "alpha" in tensors else None
-    kind, inputs, outputs, rank, kernel, problem = measure({r: t.info.shape for r, t in tensors.items()})
+    kind, inputs, outputs, rank, kernel, problem = measure(tuple([(r, t.info.shape) for r, t in tensors.items()]))
     return Layer(part, prefix, name, kind, inputs, outputs, rank, kernel, tensors, alpha, problem)
 
 
@@ -188,8 +192,10 @@ class Measured(NamedTuple):
     problem: str = ""
 
 
-def measure(shapes: dict[str, tuple[int, ...]]) -> Measured:
-    """Kind, size and rank of a layer from its tensors' shapes by role."""
+@lru_cache(maxsize=4096)
+def measure(roles: tuple[tuple[str, tuple[int, ...]], ...]) -> Measured:
+    """Kind, size and rank of a layer from its tensors' roles and shapes."""
+    shapes = dict(roles)
     empty = [role for role, shape in shapes.items() if 0 in shape]
     if empty:
         return Measured(
@@ -284,20 +290,22 @@ def _alphas(path: Path, start: int, groups: Iterable[dict[str, Tensor]]) -> dict
     if not tensors:
         return found
     with path.open("rb", buffering=0) as file:  # a few bytes here and there
-        for tensor in tensors:
-            begin, end = tensor.info.offsets
-            single = tensor.info.shape in ((), (1,)) and 0 < end - begin <= 8
-            if single:
+        for name, _, (dtype, shape, (begin, end)) in tensors:
+            if shape in ((), (1,)) and 0 < end - begin <= 8:
                 file.seek(start + begin)
-            found[tensor.name] = decode_scalar(tensor.info.dtype, file.read(end - begin)) if single else None
+                found[name] = decode_scalar(dtype, file.read(end - begin))
+            else:
+                found[name] = None
     return found
 
 
+_CODES = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i", "I16": "<h", "I8": "<b", "U8": "<B"}
+
+
+@lru_cache(maxsize=1024)
 def decode_scalar(dtype: str, raw: bytes) -> float | None:
     """A number from its bytes; None for a format without a decoder."""
     if dtype == "BF16":
         return float(struct.unpack("<f", b"\0\0" + raw)[0])
-    code = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i", "I16": "<h", "I8": "<b", "U8": "<B"}.get(
-        dtype
-    )
+    code = _CODES.get(dtype)
     return float(struct.unpack(code, raw)[0]) if code else None

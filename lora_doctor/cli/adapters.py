@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +54,18 @@ def opened(path: Path | str, output: Path | None = None) -> Adapter:
         return examine(path)
     except AdapterError as error:
         raise AdapterError(f"{path}: {error.sentence}") from error
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the cyclic collector, which thousands of small tuples set off again and again and which finds nothing."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def report(output: Path, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def inspect(files: tuple[str, ...], base: str | None, weights: bool, png: Path |
     """
     from lora_doctor.adapter.extra import need
     from lora_doctor.adapter.read import AdapterError
+    from lora_doctor.cli.adapters import uncollected
     from lora_doctor.cli.output import tell
     from lora_doctor.models.identify import identify
 
@@ -40,12 +42,14 @@ def inspect(files: tuple[str, ...], base: str | None, weights: bool, png: Path |
         need("numpy", "ml_dtypes", *(("matplotlib",) if png else ()))
     model = identify(base) if base else None
     adapters, refused = [], False
-    for name in files:
-        try:
-            adapters.append(_examine(Path(name), base, model, weights or png is not None))
-        except AdapterError as error:
-            tell(f"{name}: {error.sentence}")
-            refused = True
+    reads = weights or png is not None
+    with nullcontext() if reads else uncollected():
+        for name in files:
+            try:
+                adapters.append(_examine(Path(name), base, model, reads))
+            except AdapterError as error:
+                tell(f"{name}: {error.sentence}")
+                refused = True
     if png and adapters:
         from lora_doctor.adapter.picture import heat_map
 

@@ -10,12 +10,16 @@ import json
 import math
 import os
 import stat
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 # The reference reader's own limit (safetensors src/tensor.rs, MAX_HEADER_SIZE).
 MAX_HEADER_BYTES = 100_000_000
 MAX_CONFIG_BYTES = 10_000_000
+_TOO_LARGE = 2**63
 
 # Bits per element; dtypes that are not listed are let through unchecked.
 _BITS = {
@@ -121,8 +125,10 @@ def _parse(name: str, raw: bytes, data_bytes: int) -> tuple[dict[str, TensorInfo
         metadata = {}
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise HeaderError(f"{name} has a damaged header: its metadata is not text")
-    tensors = {key: _tensor(name, key, entry) for key, entry in entries.items()}
-    end = max((t.offsets[1] for t in tensors.values()), default=0)
+    tensors = _tensors(entries)
+    if tensors is None:
+        tensors = {key: _tensor(name, key, entry) for key, entry in entries.items()}
+    end = max([t.offsets[1] for t in tensors.values()], default=0)
     if end > data_bytes:
         raise HeaderError(f"{name} is truncated: its header promises {end} bytes of weights, the file has {data_bytes}")
     return tensors, metadata
@@ -139,6 +145,30 @@ def _json(name: str, what: str, raw: bytes) -> dict[str, Any]:
     raise HeaderError(f"{name} has a damaged {what}: it is not a JSON object")
 
 
+def _tensors(entries: dict[str, Any]) -> dict[str, TensorInfo] | None:
+    """All tensors, judged together as `_tensor` judges one; None where one is damaged, or there are none."""
+    try:
+        dtypes, shapes, offsets = zip(*map(itemgetter("dtype", "shape", "data_offsets"), entries.values()))
+    except (TypeError, KeyError, ValueError):
+        return None
+    if {*map(type, dtypes)} != {str} or {*map(type, shapes), *map(type, offsets)} != {list}:
+        return None
+    if {*map(type, chain(*shapes, *offsets))} != {int} or {*map(len, offsets)} != {2}:
+        return None
+    infos = list(map(TensorInfo._make, zip(dtypes, map(tuple, shapes), map(tuple, offsets))))
+    sound = [0 <= first <= end < _TOO_LARGE and _fit(dtype, shape, end - first) for dtype, shape, (first, end) in infos]
+    return dict(zip(entries, infos)) if all(sound) else None
+
+
+@lru_cache(maxsize=1024)
+def _fit(dtype: str, shape: tuple[int, ...], length: int) -> bool:
+    """Whether a tensor of this shape has this length; of an unknown dtype only the shape is judged."""
+    if len(shape) > 64 or not all(map(_is_count, shape)):
+        return False
+    bits = _BITS.get(dtype)
+    return not bits or -(-math.prod(shape) * bits // 8) == length
+
+
 def _tensor(name: str, key: str, entry: Any) -> TensorInfo:
     try:
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -149,14 +179,13 @@ def _tensor(name: str, key: str, entry: Any) -> TensorInfo:
         sane = False
     if not sane or end < begin:
         raise HeaderError(f"{name} has a damaged header: the entry of tensor {key[:200]!r} makes no sense")
-    bits = _BITS.get(dtype)
-    if bits and -(-math.prod(shape) * bits // 8) != end - begin:
+    if not _fit(dtype, tuple(shape), end - begin):
         raise HeaderError(f"{name} has a damaged header: shape and length of tensor {key[:200]!r} disagree")
     return TensorInfo(dtype, tuple(shape), (begin, end))
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 9_223_372_036_854_775_808  # 2 ** 63
+    return type(value) is int and 0 <= value < _TOO_LARGE
 
 
 def _config(path: Path, label: str) -> dict[str, Any]:

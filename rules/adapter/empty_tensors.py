@@ -26,7 +26,8 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     targets = "blocks.[01].attn.to_q$"
     ```
     """
-    empty = [layer for layer in adapter.layers if any(0 in t.info.shape for t in layer.tensors.values())]
+    broken = [layer for layer in adapter.layers if layer.problem]
+    empty = [layer for layer in broken if any(0 in t.info.shape for t in layer.tensors.values())]
     if empty:
         yield adapter.finding(
             f"{len(empty)} of {len(adapter.layers)} layers have tensors without elements, e.g. {empty[0].name}: the "

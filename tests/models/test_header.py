@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lora_doctor.models.header import MAX_HEADER_BYTES, HeaderError, read_header
+from lora_doctor.models.header import MAX_HEADER_BYTES, HeaderError, _tensor, _tensors, read_header
 
 from . import files
 
@@ -210,3 +210,29 @@ def test_any_json_header_is_read_or_refused(tmp_path: Path, header: dict[str, ob
     except HeaderError:
         return
     assert all(isinstance(t.shape, tuple) and t.offsets[1] <= 64 for t in found.tensors.values())
+
+
+_NUMBER = st.sampled_from([0, 1, 2, 4, -1, True, 1.0, "1", None, 2**63])
+_ENTRY = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F16", "BF16", "F32", "F4", "X9", 3, None, []]),
+        "shape": st.one_of(st.lists(_NUMBER, max_size=3), st.sampled_from([None, "", {}, [1] * 65])),
+        "data_offsets": st.one_of(st.lists(_NUMBER, min_size=1, max_size=3), st.sampled_from([[0, 2], [0, 4], {}])),
+    },
+    optional={"more": st.none()},
+)
+
+_SOUND = st.sampled_from([("F16", [2], [0, 4]), ("F32", [], [4, 8]), ("F4", [3], [0, 2]), ("X9", [3], [1, 2])]).map(
+    lambda entry: dict(zip(("dtype", "shape", "data_offsets"), entry))
+)
+
+
+@given(st.lists(_SOUND | _SOUND | _SOUND | _ENTRY | st.sampled_from([None, 1, [], "x", {}]), min_size=1, max_size=4))
+@settings(max_examples=400)
+def test_tensors_are_judged_together_as_one_by_one(listed: list[object]) -> None:
+    entries = {str(i): entry for i, entry in enumerate(listed)}
+    together = _tensors(entries)
+    try:
+        assert together == {key: _tensor("a", key, entry) for key, entry in entries.items()}
+    except HeaderError:
+        assert together is None
