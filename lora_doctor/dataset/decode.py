@@ -16,8 +16,13 @@ from PIL import Image, ImageCms
 
 from lora_doctor.dataset.arrays import Array
 
-MAX_PIXELS = 64 * 1024 * 1024  # decoded whole: 200 MB
-MAX_SHRUNK = 4 * MAX_PIXELS  # a JPEG of the sequential kind is shrunk while it is decoded
+# Pixels, chosen so that a worker stays below 300 MB, by what the decoders were measured to take per pixel.
+MAX_SEQUENTIAL = 178_000_000  # JPEGs that are shrunk while they are decoded
+MAX_PROGRESSIVE = 64_000_000  # JPEGs whose coefficients are held: 3 bytes
+MAX_PIXELS = 40_000_000  # PNG, TIFF, BMP: 6 bytes
+MAX_LAYERED = 22_000_000  # with transparency, or CMYK: 10 bytes
+MAX_FRAMED = 15_000_000  # WebP, AVIF, GIF: 15 bytes
+MAX_DIRECT = 16_000_000  # pixels of a format other than JPEG that are handed to OpenCV, which needs more memory
 WORKING_EDGE = 1536  # larger images are halved until they are just above: sizes that people train at
 FORMATS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "DIB": "bmp", "TIFF": "tiff",
            "GIF": "gif", "AVIF": "avif"}  # fmt: skip
@@ -163,12 +168,22 @@ def decode(data: bytes, header: Header) -> tuple[Array, Array | None, int]:
         UndecodableError: damaged, or too large to be held.
     """
     pixels = header.width * header.height
-    if pixels > (MAX_SHRUNK if header.shrinkable else MAX_PIXELS):
+    jpeg = header.format == "jpeg" and header.mode in DIRECT["jpeg"]
+    if pixels > _limit(header):
         raise UndecodableError(f"{pixels / 1e6:.0f} million pixels: more than lora-doctor decodes")
     halved = max(0, min(3, (int(pixels / WORKING_EDGE**2).bit_length() - 1) // 2))  # floor(log2(edge ratio))
-    if header.mode in DIRECT.get(header.format, ()) and header.bits == 8 and not header.transparent:
+    plain = header.mode in DIRECT.get(header.format, ()) and header.bits == 8 and not header.transparent
+    if plain and (jpeg or pixels <= MAX_DIRECT):
         return _shrunk(_direct(data, halved if header.format == "jpeg" else 0), header, halved)
     return _by_pillow(data, header, halved)
+
+
+def _limit(header: Header) -> int:
+    if header.format == "jpeg" and header.mode in DIRECT["jpeg"]:
+        return MAX_SEQUENTIAL if header.shrinkable else MAX_PROGRESSIVE
+    if header.format in ("webp", "avif", "gif"):
+        return MAX_FRAMED
+    return MAX_LAYERED if header.transparent or header.mode == "CMYK" else MAX_PIXELS
 
 
 def _direct(data: bytes, halved: int) -> Array:
@@ -200,9 +215,12 @@ def _by_pillow(data: bytes, header: Header, halved: int) -> tuple[Array, Array |
     if header.mode.startswith(("I", "F")):
         plane = _eight_bits(np.asarray(image), header)
         return cv2.resize(plane, size, interpolation=cv2.INTER_AREA) if halved else plane, None, halved
-    whole = np.asarray(image.convert("RGBA" if header.transparent else "RGB"))
+    mode = "RGBA" if header.transparent else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     if halved:
-        whole = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+        image = image.reduce(1 << halved)
+    whole = np.asarray(image)
+    del image
     alpha = np.ascontiguousarray(whole[..., 3]) if header.transparent else None
     return np.ascontiguousarray(whole[..., 2::-1]), alpha, halved
 
