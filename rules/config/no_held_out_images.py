@@ -13,8 +13,8 @@ def check(plan: Plan) -> Iterator[Finding]:
 
     Why: the training loss falls or wanders whether a LoRA generalises or memorises; the loss on a few held-out images
     at fixed noise levels is the one curve that turns upward. This trainer can measure it.
-    Instead: hold out one or two images (more from larger sets) and look for the turn, not for the lowest value. Sets too
-    small to spare an image are not asked for one.
+    Instead: hold out one or two images (more from larger sets) and look for the turn, not for the lowest value. Sets
+    too small to spare an image are not asked for one.
     Sources: ostris/ai-toolkit@1eb97b74 (validation items); tdrussell/diffusion-pipe@8f83dbf train.py (`eval_datasets`);
     spacepxl, https://github.com/spacepxl/demystifying-sd-finetuning
 

@@ -34,7 +34,6 @@ def check(plan: Plan) -> Iterator[Finding]:
     sample_prompts = "prompts.txt"
     ```
     """
-    prompts = plan.get("sample_prompts")
     if not plan.training or plan.handed is not None or plan.config.open or plan.config.has("sample_prompts"):
         return
     for key in ("sample_at_first", "sample_every_n_epochs", "sample_every_n_steps"):

@@ -34,7 +34,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     name, given, rate = plan.get("optimizer_type"), plan.get("optimizer_args"), plan.learning_rate
-    if not plan.training or str(name.value or "").lower() != "adafactor" or not (plan.script or given.written) or plan.config.unread("optimizer_args"):
+    if (
+        not plan.training
+        or str(name.value or "").lower() != "adafactor"
+        or not (plan.script or given.written)
+        or plan.config.unread("optimizer_args")
+    ):
         return
     if arguments(given).get("relative_step") != "False" and rate.written:
         yield rate.finding(
