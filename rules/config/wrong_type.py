@@ -39,6 +39,17 @@ def check(plan: Plan) -> Iterator[Finding]:
     noise_offset = ""
     base_weights_multiplier = 1
     ```
+    ```toml sd-scripts clean
+    pretrained_model_name_or_path = "/models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    network_alpha = 8
+    learning_rate = 1e-4
+    max_train_steps = ""
+    max_train_epochs = 10
+    output_dir = "out"
+    output_name = "zwx"
+    ```
     """
     for config in plan.configs:
         valueless = {refusal.setting.key for refusal in config.refused if refusal.why == "needs a value"}
@@ -48,6 +59,8 @@ def check(plan: Plan) -> Iterator[Finding]:
                 continue
             if config.blank(key) or setting.key in valueless:
                 continue
+            if key == "max_train_steps" and setting.value == "" and config.has("max_train_epochs"):
+                continue  # kohya's trainers overwrite it with what the epochs come to before they read it
             shown = repr(setting.value) if isinstance(setting.value, (str, int, float, bool)) else "a table or list"
             yield setting.finding(
                 f"`{setting.key}` is {shown}; {plan.trainer} needs {_words(known.type)}",
