@@ -190,6 +190,7 @@ class Config:
         self.anchor = Place(document, document.start())
         self.insert: Callable[[str, Any], Edit | None] | None = None
         self.lenient = False  # the trainer converts strings itself ("1e-4" is a number, "true" a flag)
+        self.overwritten: tuple[str, ...] = ()  # keys that the trainer sets itself before it reads them
         self.unset: tuple[Any, ...] = ()  # values that stand for "not set" here, whatever the key's type
         self.open = False  # more settings follow that can't be read here (`$EXTRA` on a command line)
         self.repeated: list[Setting[Any]] = []  # options of a command line that a later one overrules
@@ -274,6 +275,8 @@ class Config:
         The trainers ask such values for their truth. Numbers they calculate with, whole ones are divided by.
         """
         value, known = self.get(key).value, self.table.find(key)
+        if key in self.overwritten and value == "":
+            return True
         if known is None or known.default is not None or known.type.startswith("int"):
             return False
         return any(type(value) is type(unset) and value == unset for unset in self.unset)

@@ -122,6 +122,7 @@ def _config(document: Document) -> Config:
     """The fields, with numbers that were saved as text read the way the GUI reads them."""
     config = structured_config(document, key_table("kohya_gui", "lora"))
     config.lenient = True
+    config.overwritten = ("max_train_steps",) if config.has("max_train_epochs") else ()  # as in sd-scripts
     for key, setting in config.settings.items():
         known = config.table.find(key)
         if known is not None and known.type in ("int", "int|float"):

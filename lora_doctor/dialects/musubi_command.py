@@ -121,7 +121,7 @@ def settings(document: Document, call: Call, reader: Reader) -> Settings:
     for key, setting in file.settings.items():
         if key in table.keys:
             config.settings.setdefault(key, setting)
-    config.unset = file.unset
+    config.unset, config.overwritten = file.unset, file.overwritten
     return Settings(config, file)
 
 
@@ -138,6 +138,7 @@ def flat_config(document: Document, table: KeyTable) -> Config:
         flat[name] = setting
     config.settings = flat
     config.unset = ("", False)
+    config.overwritten = ("max_train_steps",) if config.has("max_train_epochs") else ()  # by what the epochs come to
     return config
 
 

@@ -153,7 +153,7 @@ def settings(document: Document, call: Call, reader: Reader) -> Settings:
     for key, setting in file.settings.items():
         if key in config.table.keys:
             config.settings.setdefault(key, setting)
-    config.unset = file.unset
+    config.unset, config.overwritten = file.unset, file.overwritten
     config.table = file_table(call.script)  # what stands in the file is not held to argparse's types
     return Settings(config, file)
 
@@ -184,6 +184,7 @@ def flat_config(document: Document, script: str) -> Config:
             flat[name] = setting._replace(key=name)
     config.settings = flat
     config.unset = ("", False)
+    config.overwritten = ("max_train_steps",) if config.has("max_train_epochs") else ()  # by what the epochs come to
     if of_lora_scripts(document.data):
         config.settings = {key: setting for key, setting in flat.items() if setting.value != ""}
         config.lenient = config.open = True

@@ -59,8 +59,6 @@ def check(plan: Plan) -> Iterator[Finding]:
                 continue
             if config.blank(key) or setting.key in valueless:
                 continue
-            if key == "max_train_steps" and setting.value == "" and config.has("max_train_epochs"):
-                continue  # kohya's trainers overwrite it with what the epochs come to before they read it
             shown = repr(setting.value) if isinstance(setting.value, (str, int, float, bool)) else "a table or list"
             yield setting.finding(
                 f"`{setting.key}` is {shown}; {plan.trainer} needs {_words(known.type)}",
