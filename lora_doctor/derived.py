@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lora_doctor.models.families import model_id
+from lora_doctor.models.families import FAMILIES, Band, Family, model_id
 from lora_doctor.plan import Dataset, Plan
 from lora_doctor.setting import Setting
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lora_doctor.models.modules import Coverage
 
 FREE = ("prodigy", "dadapt", "d-adapt", "dadaptation", "automagic")  # these find their own rate; lr is a factor of it
-FAMILIES = ("prodigy", "dadapt", "automagic", "adafactor", "lion", "came", "muon", "soap", "sgd", "radam", "adopt")
+OPTIMIZERS = ("prodigy", "dadapt", "automagic", "adafactor", "lion", "came", "muon", "soap", "sgd", "radam", "adopt")
 
 
 def optimizer_family(name: str | None) -> str | None:
@@ -24,7 +24,7 @@ def optimizer_family(name: str | None) -> str | None:
     plain = name.lower().rpartition(".")[2].replace("_", "").replace("-", "")
     if "schedulefree" in plain and "prodigy" not in plain:
         return "schedulefree"
-    for family in FAMILIES:
+    for family in OPTIMIZERS:
         if family in plain:
             return family
     return "adamw" if "adam" in plain else None
@@ -94,6 +94,32 @@ def normalised_learning_rate(plan: Plan) -> float | None:
     if rate is None or not isinstance(rate, (int, float)) or optimizer_family(plan.optimizer.name.value) in FREE:
         return None
     return float(rate * math.sqrt(scale if scale and scale > 0 else 1.0))
+
+
+class BandedRate(NamedTuple):
+    """A written learning rate beside the published band of its model: `rate` is as at alpha = rank, `shown` as told."""
+
+    rate: float
+    band: Band
+    family: Family
+    shown: str
+
+
+def banded_rate(plan: Plan) -> BandedRate | None:
+    """The rate of an Adam-type LoRA run, where there is a band to compare with and the rate itself is what differs."""
+    rate, family = normalised_learning_rate(plan), FAMILIES.get(plan.model.family or "")
+    band = family.learning_rate if family else None
+    if not plan.training or rate is None or family is None or band is None or not plan.learning_rate.written:
+        return None
+    if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
+        return None
+    scaled = plan.network.scale not in (None, 1.0)
+    low, high = band.limits
+    if scaled and not plan.network.alpha.written and low <= float(plan.learning_rate.value or 0) <= high:
+        return None  # alpha is what is off, and its own rules say so
+    return BandedRate(
+        rate, band, family, f"{plan.learning_rate.value:g}" + (f" ({rate:.2g} at alpha = rank)" if scaled else "")
+    )
 
 
 def kept_window(plan: Plan) -> float | None:

@@ -21,6 +21,11 @@ class Band(NamedTuple):
     warn: tuple[float | None, float | None]
     source: str
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """`warn` of a learning rate as numbers: a rate of 0.1 and more belongs to optimisers that find their own."""
+        return self.warn[0] or 0.0, self.warn[1] or 0.1
+
 
 class Encoder(NamedTuple):
     """A text encoder: hidden width, transformer layers."""

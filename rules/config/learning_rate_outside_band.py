@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.derived import normalised_learning_rate, optimizer_family
-from lora_doctor.models.families import FAMILIES
+from lora_doctor.derived import banded_rate
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
@@ -33,19 +32,12 @@ def check(plan: Plan) -> Iterator[Finding]:
     learning_rate = 2e-4
     ```
     """
-    rate, family = normalised_learning_rate(plan), FAMILIES.get(plan.model.family or "")
-    band = family.learning_rate if family else None
-    if not plan.training or rate is None or family is None or band is None or not plan.learning_rate.written:
+    found = banded_rate(plan)
+    if found is None:
         return
-    if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
-        return
-    low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
-    defaulted = not plan.network.alpha.written and plan.network.scale not in (None, 1.0)
-    if defaulted and low <= float(plan.learning_rate.value or 0) <= high:
-        return  # alpha is what is off, and its own rules say so
-    if low * 0.999 <= rate <= high * 1.001 and not band.ok[0] * 0.999 <= rate <= band.ok[1] * 1.001:
-        scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"
+    (low, high), (ok_low, ok_high) = found.band.limits, found.band.ok
+    if low * 0.999 <= found.rate <= high * 1.001 and not ok_low * 0.999 <= found.rate <= ok_high * 1.001:
         yield plan.learning_rate.finding(
-            f"learning rate {plan.learning_rate.value:g}{scale} is outside the {band.ok[0]:g} to {band.ok[1]:g} that "
-            f"published {family.title} recipes span"
+            f"learning rate {found.shown} is outside the {ok_low:g} to {ok_high:g} that published {found.family.title} "
+            "recipes span"
         )

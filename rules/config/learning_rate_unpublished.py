@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.derived import normalised_learning_rate, optimizer_family
-from lora_doctor.models.families import FAMILIES
+from lora_doctor.derived import banded_rate
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
@@ -39,20 +38,13 @@ def check(plan: Plan) -> Iterator[Finding]:
       --rank=128 --learning_rate=5e-5 --max_train_steps=2000 --checkpointing_steps=250
     ```
     """
-    rate, family = normalised_learning_rate(plan), FAMILIES.get(plan.model.family or "")
-    band = family.learning_rate if family else None
-    if not plan.training or rate is None or family is None or band is None or not plan.learning_rate.written:
+    found = banded_rate(plan)
+    if found is None:
         return
-    if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):
-        return
-    low, high = band.warn[0] or 0.0, band.warn[1] or 0.1
-    defaulted = not plan.network.alpha.written and plan.network.scale not in (None, 1.0)
-    if defaulted and low <= float(plan.learning_rate.value or 0) <= high:
-        return  # alpha is what is off, and its own rules say so
-    if high * 1.001 < rate < 0.1 or rate < low * 0.999:
-        word = "above" if rate > band.ok[1] else "below"
-        scale = "" if plan.network.scale in (None, 1.0) else f" ({rate:.2g} at alpha = rank)"
+    (low, high), (ok_low, ok_high) = found.band.limits, found.band.ok
+    if high * 1.001 < found.rate < 0.1 or found.rate < low * 0.999:
+        word = "above" if found.rate > ok_high else "below"
         yield plan.learning_rate.finding(
-            f"learning rate {plan.learning_rate.value:g}{scale} is {word} what is published for {family.title}",
-            f"published recipes lie between {band.ok[0]:g} and {band.ok[1]:g}",
+            f"learning rate {found.shown} is {word} what is published for {found.family.title}",
+            f"published recipes lie between {ok_low:g} and {ok_high:g}",
         )
