@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from lora_doctor.result import File as File
 from lora_doctor.result import Found as Found
 from lora_doctor.result import Options as Options
 from lora_doctor.result import Result as Result
+from lora_doctor.result import joined
 from lora_doctor.setting import Setting
 from lora_doctor.settle import settle
 from lora_doctor.source.document import Document, SourceError
@@ -54,7 +53,7 @@ def lint_document(document: Document, *, trainer: str | None = None, datasets: b
 
 def lint_files(jobs: Iterable[tuple[Path, Options]]) -> Result:
     """Judge many files in one go: what two of them lead to is reported once."""
-    return settle(reduce(add, (examine(path, options) for path, options in jobs), Result()))
+    return settle(joined(examine(path, options) for path, options in jobs))
 
 
 def examine(path: Path, options: Options) -> Result:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -73,3 +74,8 @@ class Result(NamedTuple):
             self.suppressed + other.suppressed,
             self.ignored + other.ignored,
         )
+
+
+def joined(results: Iterable[Result]) -> Result:
+    """Many results as one: each list is copied once, however many files there are."""
+    return Result(*(tuple(chain.from_iterable(part)) for part in zip(*results)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lora_doctor.plan import Plan
@@ -31,14 +32,21 @@ class Suggestion(NamedTuple):
 def unknown_keys(plan: Plan) -> Iterator[tuple[Config, str, Setting[Any], Suggestion | None]]:
     """Every written key that is not in the trainer's table, topmost first; what stands below one is not repeated."""
     for config in plan.configs:
-        reported: list[str] = []
-        for key, setting in config.written():
-            if config.table.find(key) or config.table.inside(key) or any(key.startswith(f"{k}.") for k in reported):
-                continue
-            if key.rpartition(".")[2].startswith(("_", "$")) or not config.table.keys:
-                continue  # a note to themselves: no trainer reads it, no reader misses it
-            reported.append(key)
-            yield config, key, setting, suggest_key(key, config.table, plan.trainer)
+        for key, better in _unknown(config, plan.trainer):
+            yield config, key, config.settings[key], better
+
+
+@lru_cache(maxsize=16)
+def _unknown(config: Config, trainer: str) -> tuple[tuple[str, Suggestion | None], ...]:
+    """The unknown keys of one config: several rules ask, one after the other."""
+    reported: dict[str, Suggestion | None] = {}
+    for key, _ in config.written():
+        if config.table.find(key) or config.table.inside(key) or any(key.startswith(f"{k}.") for k in reported):
+            continue
+        if key.rpartition(".")[2].startswith(("_", "$")) or not config.table.keys:
+            continue  # a note to themselves: no trainer reads it, no reader misses it
+        reported[key] = suggest_key(key, config.table, trainer)
+    return tuple(reported.items())
 
 
 def modified(plan: Plan, config: Config, table: str = "") -> bool:

@@ -9,18 +9,13 @@ import math
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from lora_doctor.plan import Plan
 from lora_doctor.setting import Setting
 
 Record = TypeVar("Record", bound=tuple[Any, ...])
 
 
-def typed(plan: Plan) -> Plan:
-    """The plan with every value of another type than its field's made unknown, in its parts and datasets too."""
-    return _typed(plan)
-
-
-def _typed(record: Record) -> Record:
+def typed(record: Record) -> Record:
+    """A plan with every value of another type than its field's made unknown, in its parts and datasets too."""
     changes: dict[str, Any] = {}
     for field, kind in _fields(type(record)).items():
         value = getattr(record, field)
@@ -28,9 +23,9 @@ def _typed(record: Record) -> Record:
             if value.value is not None and not _is(value.value, kind):
                 changes[field] = value._replace(value=None, origin="unknown")
         elif isinstance(value, tuple) and hasattr(value, "_fields"):
-            changes[field] = _typed(value)
+            changes[field] = typed(value)
         elif isinstance(value, tuple) and value and hasattr(value[0], "_fields"):
-            changes[field] = tuple(_typed(each) for each in value)
+            changes[field] = tuple(typed(each) for each in value)
     return record._replace(**changes) if changes else record  # type: ignore[attr-defined]
 
 
