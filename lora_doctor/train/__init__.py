@@ -1,0 +1,1 @@
+"""Training: one visible loop (`run`), what differs between models (`families`), and what the loop needs."""
