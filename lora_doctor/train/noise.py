@@ -31,7 +31,7 @@ def draw(sampling: str, count: int, generator: torch.Generator | None = None) ->
 
 
 def shifted(sigmas: Tensor, shift: float) -> Tensor:
-    """Levels at which an image of shift^2 times the tokens is as hidden by noise as before (arXiv:2403.03206 eq. 23)."""
+    """Levels that hide an image of shift^2 times the tokens as the given ones hid it (arXiv:2403.03206, eq. 23)."""
     return shift * sigmas / (1 + (shift - 1) * sigmas)
 
 

@@ -21,7 +21,7 @@ ID = "flux2-klein"
 DENOISER = "transformer"
 LAYERS, TOKENS = (9, 18, 27), 512
 # the single blocks' to_qkv_mlp_proj is query, key, value and the MLP's first layer in one; their to_out ends both
-ATTENTION = (
+ATTENTION: tuple[str, ...] = (
     "to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", "to_qkv_mlp_proj",
     "attn.to_out",
 )  # fmt: skip
@@ -72,7 +72,7 @@ def _patchified(latents: Tensor) -> Tensor:
 
 def _normalised(vae: Any, latents: Tensor) -> Tensor:
     mean, variance = (s.float().view(1, -1, 1, 1).to(latents.device) for s in (vae.bn.running_mean, vae.bn.running_var))
-    return (latents - mean) / torch.sqrt(variance + vae.config.batch_norm_eps)
+    return cast(Tensor, (latents - mean) / torch.sqrt(variance + vae.config.batch_norm_eps))
 
 
 def draw_levels(

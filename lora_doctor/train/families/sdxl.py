@@ -20,7 +20,7 @@ from lora_doctor.train.job import Timesteps
 
 ID = "sdxl"
 DENOISER = "unet"
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+ATTENTION: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
 _PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
