@@ -9,11 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from lora_doctor.dataset.facts import ImageFacts
 from lora_doctor.dataset.imageset import Fate, Placed
 from lora_doctor.dataset.trainers import habits
+from lora_doctor.models.families import FAMILIES
 from lora_doctor.plan import Dataset, Plan
 
 Place = Callable[[int, int], Placed]
@@ -256,18 +257,38 @@ def _diffusers(plan: Plan, data: Dataset, edge: int) -> Place | None:
 
 
 def _own(plan: Plan, data: Dataset, edge: int) -> Place:
-    limit = number(setting(plan, data, "buckets.max_aspect_ratio", None), 2.0)
-    enlarge = setting(plan, data, "buckets.upscale", False) is True
-    return lambda width, height: own_bucket(width, height, edge, limit, enlarge, data.buckets.value is not False)
+    shape = own_shape(plan, data)
+    return lambda width, height: own_bucket(width, height, edge, shape)
 
 
-def own_bucket(
-    width: int, height: int, edge: int, limit: float = 2.0, enlarge: bool = False, ratios: bool = True
-) -> Placed:
-    """lora-doctor's own bucket: the image's area up to `edge` squared, sides in steps of 16, ratio up to `limit`."""
-    if not ratios:
-        limit = 1.0
+class Shape(NamedTuple):
+    """What lora-doctor's own buckets may look like: `step` divides every side, `limit` is the widest ratio of sides."""
+
+    step: int = 16
+    limit: float = 2.0
+    enlarge: bool = False
+    ratios: bool = True
+
+
+def own_shape(plan: Plan, data: Dataset) -> Shape:
+    """As the config says; sides are multiples of what this model's VAE and denoiser divide by."""
+    family = FAMILIES.get(plan.model.family or "")
+    return Shape(
+        family.bucket_divisor if family else 16,
+        number(setting(plan, data, "buckets.max_aspect_ratio", None), 2.0),
+        setting(plan, data, "buckets.upscale", False) is True,
+        data.buckets.value is not False,
+    )
+
+
+def own_bucket(width: int, height: int, edge: int, shape: Shape = Shape()) -> Placed:  # noqa: B008 (it never changes)
+    """lora-doctor's own bucket: the image's area up to `edge` squared, sides in steps, ratio up to a limit.
+
+    Every image has one: what is smaller than a step is enlarged to it.
+    """
+    limit = shape.limit if shape.ratios else 1.0
     ratio = min(max(width / height, 1 / limit), limit)
     kept = min(width * height, (height * ratio) * height if width / height > ratio else width * (width / ratio))
-    area = float(edge * edge) if enlarge else min(float(edge * edge), kept)
-    return covering(width, height, (nearest(math.sqrt(area * ratio), 16), nearest(math.sqrt(area / ratio), 16)))
+    area = float(edge * edge) if shape.enlarge else min(float(edge * edge), kept)
+    sides = nearest(math.sqrt(area * ratio), shape.step), nearest(math.sqrt(area / ratio), shape.step)
+    return covering(width, height, sides)

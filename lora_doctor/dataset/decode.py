@@ -161,17 +161,21 @@ def _scaled() -> Array:
     return _TABLES[0]
 
 
-def decode(data: bytes, header: Header) -> tuple[Array, Array | None, int]:
+def decode(data: bytes, header: Header, halved: int | None = None) -> tuple[Array, Array | None, int]:
     """Pixels (BGR, or one channel), the alpha channel where there is one, and how often both were halved.
+
+    `halved` (0 to 3) is said by who needs the pixels for training, in memory that is there; unsaid, it is what the exam
+    measures at, and images that would take too much of a worker's memory are refused.
 
     Raises:
         UndecodableError: damaged, or too large to be held.
     """
     pixels = header.width * header.height
     jpeg = header.format == "jpeg" and header.mode in DIRECT["jpeg"]
-    if pixels > _limit(header):
-        raise UndecodableError(f"{pixels / 1e6:.0f} million pixels: more than lora-doctor decodes")
-    halved = max(0, min(3, (int(pixels / WORKING_EDGE**2).bit_length() - 1) // 2))  # floor(log2(edge ratio))
+    if halved is None:
+        if pixels > _limit(header):
+            raise UndecodableError(f"{pixels / 1e6:.0f} million pixels: more than lora-doctor decodes")
+        halved = max(0, min(3, (int(pixels / WORKING_EDGE**2).bit_length() - 1) // 2))  # floor(log2(edge ratio))
     plain = header.mode in DIRECT.get(header.format, ()) and header.bits == 8 and not header.transparent
     if plain and (jpeg or pixels <= MAX_DIRECT):
         return _shrunk(_direct(data, halved if header.format == "jpeg" else 0), header, halved)

@@ -76,6 +76,8 @@ CONCEPTS = {
     "dataset.buckets": "buckets.aspect_ratios",
     "dataset.masks": "data.*.masks",
     "dataset.control": "data.*.control",
+    "dataset.caption_source": "data.*.captions",
+    "dataset.prompt": "data.*.prompt",
     "dataset.caption_extension": "data.*.caption_extension",
     "dataset.caption_dropout": "captions.dropout",
     "dataset.shuffle_tags": "captions.shuffle_tags",
@@ -245,18 +247,20 @@ def _saving(config: Config) -> Saving:
 
 def _dataset(config: Config, entry: str, resolution: Setting[Any], reader: Reader) -> Dataset:
     own = config.get(f"{entry}.resolution")
-    folder = config.get(f"{entry}.folder")
+    folder, masks = config.get(f"{entry}.folder"), config.get(f"{entry}.masks")
+    controls = [reader.listing(each, config.document, recursive=True) for each in _folders(config, f"{entry}.control")]
     return Dataset(
         config,
         entry,
         folder=folder,
         control=config.get(f"{entry}.control").map(lambda v: v[0] if isinstance(v, list) and v else v),
-        masks=config.get(f"{entry}.masks"),
+        masks=masks,
         repeats=config.get(f"{entry}.repeats"),
         resolution=(own if own.written else resolution).map(_edges),
         buckets=config.get("buckets.aspect_ratios"),
         batch_size=config.get("training.batch_size"),
         caption_source=config.get(f"{entry}.captions"),
+        prompt=config.get(f"{entry}.prompt"),
         caption_extension=config.get(f"{entry}.caption_extension"),
         caption_dropout=config.get("captions.dropout"),
         shuffle_tags=config.get("captions.shuffle_tags"),
@@ -264,7 +268,16 @@ def _dataset(config: Config, entry: str, resolution: Setting[Any], reader: Reade
         trigger=config.get("captions.trigger"),
         regularisation=config.get(f"{entry}.regularisation"),
         listing=reader.listing(folder, config.document, recursive=True),
+        control_listings=() if None in controls else tuple(found for found in controls if found is not None),
+        mask_listing=reader.listing(masks, config.document, recursive=True) if masks.written else None,
     )
+
+
+def _folders(config: Config, key: str) -> list[Setting[str]]:
+    """A folder, or each of a list of them."""
+    setting = config.get(key)
+    values = setting.value if isinstance(setting.value, list) else [setting.value]
+    return [setting._replace(value=value) for value in values if isinstance(value, str)]
 
 
 def _edges(value: Any) -> list[int] | None:

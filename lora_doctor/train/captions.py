@@ -1,0 +1,89 @@
+"""Captions as they are trained: read beside the images, with the trigger, shuffled, and now and then left out.
+
+What a showing's caption is follows from (seed, item, epoch, turn) alone. Of shuffled tags there are a few fixed orders
+per caption, not a new one each time, so that every caption of a run can be encoded before it and cached.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lora_doctor.captions.read import MAX_BYTES, decoded
+from lora_doctor.captions.triggers import has
+from lora_doctor.train.job import Captions, Data
+from lora_doctor.train.sampler import Shown, noise, uniform
+
+ORDERS = 8  # of a caption's tags: enough that no order is learned, few enough to be cached
+DROPPED, CHOSEN, SHUFFLED = 1 << 40, 1 << 41, 1 << 42  # what a random number is for
+
+
+class Written(NamedTuple):
+    """The caption of an image as it stands in the data set; `file` is empty where it stands in none."""
+
+    text: str
+    file: str = ""
+    encoding: str = "utf-8"  # `unknown`: the bytes are no UTF-8, and `text` is a guess
+
+
+def written(data: Data, name: str) -> Written | None:
+    """The caption of one image; None where its file is missing or can't be read."""
+    if data.captions == "prompt":
+        return Written((data.prompt or "").strip())
+    stem = os.path.splitext(name)[0]
+    if data.captions == "filename":
+        return Written(os.path.basename(stem))
+    file = stem + data.caption_extension
+    try:
+        with open(Path(data.folder) / file, "rb") as stream:
+            content = stream.read(MAX_BYTES)
+    except OSError:
+        return None
+    text, encoding, _ = decoded(content)
+    return Written(text.strip(), file, encoding)
+
+
+def with_trigger(text: str, trigger: str | None) -> str:
+    """The caption with the trigger in front, where it does not hold it yet (in any case)."""
+    if not trigger or has(text, trigger):
+        return text
+    return f"{trigger}, {text}" if text else trigger
+
+
+def variants(text: str, captions: Captions, seed: int, *, trigger: bool = True) -> tuple[str, ...]:
+    """What is trained of a caption: with the trigger, in a few orders of its tags where they are shuffled.
+
+    The first order is the file's. `trigger` is False for regularisation images, which show the class and not what is taught.
+    """
+    word = captions.trigger if trigger else None
+    whole = with_trigger(text, word)
+    tags = [tag.strip() for tag in whole.split(",") if tag.strip()]
+    added = whole != text
+    leads = word is not None and bool(tags) and has(tags[0], word)
+    kept = max(captions.keep_tags + added, 1 if leads else 0)
+    if not captions.shuffle_tags or len(tags) - kept < 2:
+        return (whole,)
+    rest, places = tags[kept:], np.arange(len(tags) - kept)
+    own = zlib.crc32(whole.encode())
+    shuffled = (noise(seed, SHUFFLED + nth, own, places).argsort(kind="stable") for nth in range(1, ORDERS))
+    return tuple(dict.fromkeys(", ".join(tags[:kept] + [rest[i] for i in order]) for order in (places, *shuffled)))
+
+
+def shown_caption(variants: tuple[str, ...], shown: Shown, dropout: float, seed: int) -> str:
+    """The caption of one showing; empty where it is dropped."""
+    place = shown.item, shown.epoch, shown.turn
+    if dropout > 0 and float(uniform(seed, DROPPED, *place)) < dropout:
+        return ""
+    if len(variants) == 1:
+        return variants[0]
+    return variants[int(noise(seed, CHOSEN, *place)) % len(variants)]
+
+
+def every_caption(all_variants: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Each caption that can come up, once, and the empty one."""
+    yield from dict.fromkeys(["", *(text for each in all_variants for text in each)])

@@ -1,0 +1,228 @@
+"""What a step trains on: cached latents and captions of a batch, fetched a step ahead.
+
+A showing's caption is drawn from the item's own captions, and its latents lie under the item's own key: captions can't
+be paired with other images, whatever was resized, reordered or added since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import torch
+
+from lora_doctor.source.document import SourceError
+from lora_doctor.train.cache import Store, Tensors
+from lora_doctor.train.captions import every_caption, shown_caption
+from lora_doctor.train.encode import Sources, Tell, encoded, prepare_images, prepare_prompts, read
+from lora_doctor.train.families import collate
+from lora_doctor.train.images import Item, Told, items_of, read_pictures
+from lora_doctor.train.job import Job
+from lora_doctor.train.sampler import Batch, Order
+from lora_doctor.train.split import split
+
+
+class Loaded(NamedTuple):
+    """What one forward pass trains on.
+
+    `latents` `[B, C, h, w]`; `prompts` batched, as the family's `predict` takes them; `mask` `[B, 1, h, w]`, 0 to 1, or
+    None where every pixel counts full; `sizes` `[B, 6]` as `predict` takes them; `weight` multiplies the mean loss.
+    """
+
+    latents: torch.Tensor
+    prompts: Tensors
+    mask: torch.Tensor | None
+    sizes: torch.Tensor
+    weight: float
+    captions: tuple[str, ...]
+    items: tuple[int, ...]
+
+
+class Example(NamedTuple):
+    """One item as the probes take it: unbatched latents `[C, h, w]`, prompt and `sizes` `[6]`; its caption and file."""
+
+    latents: torch.Tensor
+    prompts: Tensors
+    caption: str
+    name: str
+    sizes: torch.Tensor
+    mask: torch.Tensor | None = None
+
+
+class Examples(Sequence[Example]):
+    """Items that are fetched from the cache when they are asked for."""
+
+    def __init__(self, feed: Feed, places: Sequence[int]) -> None:
+        self._feed, self._places = feed, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = self._places[index]
+        item, value = self._feed.items[place], self._feed.image(place)
+        caption = item.picture.caption
+        prompt = self._feed.prompt(caption)
+        return Example(value["latents"], prompt, caption, item.picture.path.name, sizes_of(item), value.get("mask"))
+
+
+class Feed:
+    """Encoded items and captions, from the cache or, where a job switches that off, from the encoders."""
+
+    def __init__(self, items: Sequence[Item], sources: Sources, store: Store, keys: Sequence[str], text: bool) -> None:
+        """`keys` as `prepare_images` gave them, none where images are not cached; `text`: whether captions are."""
+        self.items, self.sources, self.store, self.keys, self.text = items, sources, store, keys, text
+
+    def image(self, place: int) -> Tensors:
+        """`latents`, and `mask` where the item has one.
+
+        Raises:
+            SourceError: the file in the cache is gone or damaged since the run began.
+        """
+        if not self.keys:
+            return encoded(read(self.items[place], None, self.sources), self.sources)
+        return self._there(self.keys[place], self.items[place].picture.path.name)
+
+    def prompt(self, caption: str) -> Tensors:
+        """A caption's encoding, unbatched."""
+        if not self.text:
+            return self.sources.prompts([caption])[0]
+        return self._there(self.sources.prompt_key(caption), f"the caption `{caption[:40]}`")
+
+    def _there(self, key: str, what: str) -> Tensors:
+        value = self.store.get(key)
+        if value is None:
+            raise SourceError(
+                f"{what} is no longer in the cache {self.store.folder}, or its file is damaged: resume the run, and it "
+                "is encoded again"
+            )
+        return value
+
+
+class Steps:
+    """What every step trains on; a cached next step is fetched while this one runs."""
+
+    def __init__(self, feed: Feed, order: Order, *, dropout: float, accumulation: int = 1, rank: int = 0) -> None:
+        """`order` is over the feed's items, from the first on; those behind are held out."""
+        self.feed, self.order, self.dropout = feed, order, dropout
+        self.accumulation, self.rank = accumulation, rank
+        self._pool = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[list[Loaded]]] | None = None
+
+    def __call__(self, step: int) -> list[Loaded]:
+        """The batches of one step (counted from 0), on the CPU."""
+        if not (self.feed.keys and self.feed.text):
+            return self._load(step)  # encoders run in the loop's own thread
+        fetched = self._next is not None and self._next[0] == step
+        loaded = self._next[1].result() if fetched and self._next is not None else self._load(step)
+        self._next = step + 1, self._pool.submit(self._load, step + 1)
+        return loaded
+
+    def close(self) -> None:
+        """Drop what was fetched ahead."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _load(self, step: int) -> list[Loaded]:
+        return [self._batch(batch) for batch in self.order.step(step, self.accumulation, self.rank)]
+
+    def _batch(self, batch: Batch) -> Loaded:
+        images = [self.feed.image(shown.item) for shown in batch.shown]
+        captions = tuple(
+            shown_caption(self.feed.items[shown.item].picture.captions, shown, self.dropout, self.order.seed)
+            for shown in batch.shown
+        )
+        return Loaded(
+            torch.stack([image["latents"] for image in images]),
+            collate([self.feed.prompt(caption) for caption in captions]),
+            _stacked_masks(images),
+            torch.stack([sizes_of(self.feed.items[shown.item]) for shown in batch.shown]),
+            batch.weight,
+            captions,
+            tuple(shown.item for shown in batch.shown),
+        )
+
+
+def _stacked_masks(images: Sequence[Tensors]) -> torch.Tensor | None:
+    """Weights of all images where any has a mask; the others count full."""
+    masks = [image.get("mask") for image in images]
+    if all(mask is None for mask in masks):
+        return None
+    full = [torch.ones(1, *image["latents"].shape[-2:]) for image in images]
+    return torch.stack([whole if mask is None else mask for mask, whole in zip(masks, full)])
+
+
+def sizes_of(item: Item) -> torch.Tensor:
+    """`[6]` pixels: original height and width, top and left of the crop after scaling, height and width trained at.
+
+    What SDXL is told of an image (micro-conditioning, arXiv:2307.01952, section 2.2).
+    """
+    (width, height), place = item.picture.size, item.place
+    top, left = (
+        round((side * place.scale - kept) / 2) for side, kept in ((height, place.height), (width, place.width))
+    )
+    return torch.tensor([height, width, max(0, top), max(0, left), place.height, place.width], dtype=torch.float32)
+
+
+class Prepared(NamedTuple):
+    """All that a loop needs of its data. `notes` are sentences for the user; items behind `trained` are held out."""
+
+    steps: Steps
+    feed: Feed
+    items: Examples  # trained on
+    held_out: Examples
+    trained: int
+    notes: tuple[str, ...]
+
+
+def prepare(
+    job: Job,
+    sources: Sources,
+    prompts: Sequence[str] = (),
+    *,
+    folder: Path,
+    rank: int = 0,
+    ranks: int = 1,
+    examined: Told | None = None,
+    tell: Tell | None = None,
+    wait: Callable[[], None] = lambda: None,
+) -> Prepared:
+    """Examine, split, encode and order a job's data.
+
+    `prompts` are further texts that will be asked for (those of sample images); `folder` is the cache; `wait` is called
+    when this rank's share is encoded, and returns when all ranks are.
+
+    Raises:
+        SourceError: nothing to train on, an unreadable file, a full disk.
+    """
+    found = read_pictures(job, tell=examined)
+    apart = split(found.pictures, job.validation.held_out)
+    trained = items_of(job, apart.train)
+    items = [*trained, *items_of(job, apart.held_out)]
+    store = Store(folder)
+    keys: list[str] = []
+    if job.memory.cache_latents:
+        keys = prepare_images(store, items, sources, workers=job.memory.workers, tell=tell, rank=rank, ranks=ranks)
+    if job.memory.cache_text:
+        # the caption of an item as the probes ask for it is the first of its variants
+        texts = dict.fromkeys([*every_caption(item.picture.captions for item in items), *prompts])
+        prepare_prompts(store, list(texts), sources, tell=tell, rank=rank, ranks=ranks)
+    wait()
+    order = Order(
+        [item.bucket for item in trained],
+        [item.repeats for item in trained],
+        job.training.batch_size,
+        job.training.seed,
+        ranks=ranks,
+    )
+    feed = Feed(items, sources, store, keys, job.memory.cache_text)
+    steps = Steps(feed, order, dropout=job.captions.dropout, accumulation=job.training.accumulation, rank=rank)
+    examples = Examples(feed, range(len(trained))), Examples(feed, range(len(trained), len(items)))
+    return Prepared(steps, feed, *examples, len(trained), (*found.notes, apart.sentence))
