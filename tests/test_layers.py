@@ -27,6 +27,7 @@ MAY = {
     "dialects": {"source", "finding", "setting", "plan", "models", "dataset", "derived"},
     "suggest": {"plan", "setting", "dialects"},
     "describe": {"plan", "derived", "setting"},
+    "runs": {"adapter", "dataset", "derived", "dialects", "plan", "source", "train", "typed"},
     "history": {"plan", "dialects", "source", "models"},
 }
 NOT_FOR_ALL = {"torch", "diffusers", "peft", "transformers", "accelerate"}
