@@ -30,9 +30,9 @@ class Models(NamedTuple):
     """A loaded pipeline and its parts.
 
     scheduler: where noise levels are timesteps (SDXL), the schedule that is trained on. device: where the denoiser
-    computes; other parts may lie elsewhere until they are used. dtype: of the denoiser's activations. side: edge
-    length in pixels that the model was made for. tokens, layers: a prompt's length, and which hidden states of the
-    text encoder are read where several are.
+    computes; other parts may lie elsewhere until they are used. dtype: what it computes in. side: edge length in
+    pixels that the model was made for. tokens, layers: a prompt's length, and which hidden states of the text encoder
+    are read where several are.
     """
 
     pipeline: Any

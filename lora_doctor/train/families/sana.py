@@ -16,7 +16,16 @@ from PIL.Image import Image
 from torch import Tensor
 
 from lora_doctor.train import noise as noises
-from lora_doctor.train.families import Models, Prompt, Recommended, collate, encoded, evaluating, present, seeded
+from lora_doctor.train.families import (
+    Models,
+    Prompt,
+    Recommended,
+    collate,
+    encoded,
+    evaluating,
+    present,
+    seeded,
+)
 from lora_doctor.train.job import Timesteps
 
 ID = "sana"

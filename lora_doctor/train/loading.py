@@ -1,0 +1,141 @@
+"""A pipeline folder becomes `Models`: number formats, where each part lies, what is recomputed or swapped.
+
+Weights are read by diffusers from safetensors files on this machine; nothing is fetched. What can be seen to fail is
+said before, by `lora_doctor.train.preflight`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lora_doctor.train import families
+from lora_doctor.train.families import Family, Models
+from lora_doctor.train.job import Job, Memory, Model, Precision, Timesteps, Training
+from lora_doctor.train.storage import store_as, swap_blocks
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "fp8": torch.float8_e4m3fn}
+QUANTISED = ("int8", "nf4")
+
+
+def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
+    """The base model of a job, frozen, with the denoiser on `device`.
+
+    Everything computes in `precision.compute`, as the pipeline does when it is loaded in that format: autocast would
+    not (SANA's linear attention overflows under it). The VAE is always in fp32: SDXL's overflows in fp16, and Klein's
+    statistics lose digits in bf16.
+    """
+    family = families.family_named(job.model.family, str(job.model.path))
+    pipeline = _pipeline(job, family)
+    pipeline.set_progress_bar_config(disable=True)
+    device, compute = torch.device(device), DTYPES[job.precision.compute]
+    models = family.assemble(pipeline, job.timesteps, families.micro_of(job.model.path))
+    for part in (models.denoiser, models.vae, *models.text_encoders):
+        part.requires_grad_(False).eval()
+    _store(models.denoiser, job.precision.base, compute)
+    for encoder in models.text_encoders:
+        _store(encoder, job.precision.text_encoder, _for_encoders(compute))
+    _place(models, job.memory, device)
+    return family, models._replace(device=device, dtype=compute)
+
+
+def load_folder(
+    folder: Path, device: torch.device | str = "cpu", dtype: str = "fp32", timesteps: Timesteps | None = None
+) -> tuple[Family, Models]:
+    """A pipeline folder in one number format, without a job: for probes and diagnoses."""
+    model = Model(folder, families.family_of(folder).ID)
+    precision = Precision(compute=dtype, base=dtype, text_encoder=dtype)
+    memory = Memory(gradient_checkpointing=False)
+    job = Job(Path(), model, (), Training(0), precision=precision, memory=memory, timesteps=timesteps or Timesteps())
+    return load(job, device)
+
+
+def _pipeline(job: Job, family: Family) -> Any:
+    from diffusers import DiffusionPipeline
+
+    compute, precision = DTYPES[job.precision.compute], job.precision
+    encoders = _read_as(precision.text_encoder, _for_encoders(compute))
+    return DiffusionPipeline.from_pretrained(
+        job.model.path,
+        dtype={"vae": torch.float32, family.DENOISER: _read_as(precision.base, compute), "default": encoders},
+        local_files_only=True,
+        quantization_config=_quantisation(precision, family, compute),
+        **_replaced(job.model, encoders),
+    )
+
+
+def _read_as(stored: str, compute: torch.dtype) -> torch.dtype:
+    """Formats of 8 bits and fewer are made from the format that computes."""
+    return compute if stored in (*QUANTISED, "fp8") else DTYPES[stored]
+
+
+def _for_encoders(compute: torch.dtype) -> torch.dtype:
+    """Gemma 2 and Qwen3 overflow in fp16."""
+    return torch.bfloat16 if compute == torch.float16 else compute
+
+
+def _replaced(model: Model, encoders: torch.dtype) -> dict[str, Any]:
+    """Parts that come from elsewhere, of the class that the folder's own part has."""
+    import diffusers
+    import transformers
+
+    index, parts = json.loads((model.path / "model_index.json").read_text(encoding="utf-8")), {}
+    if model.text_encoder:
+        kind = getattr(transformers, index["text_encoder"][1])
+        parts["text_encoder"] = kind.from_pretrained(model.text_encoder, dtype=encoders, local_files_only=True)
+    if model.vae:
+        kind = getattr(diffusers, index["vae"][1])
+        parts["vae"] = kind.from_pretrained(model.vae, dtype=torch.float32, local_files_only=True)
+    return parts
+
+
+def _quantisation(precision: Precision, family: Family, compute: torch.dtype) -> Any:
+    """bitsandbytes for what is stored in int8 or nf4; None where nothing is."""
+    mapping = {}
+    if precision.base in QUANTISED:
+        from diffusers import BitsAndBytesConfig
+
+        mapping[family.DENOISER] = BitsAndBytesConfig(**_bits(precision.base, compute))
+    if precision.text_encoder in QUANTISED:
+        from transformers import BitsAndBytesConfig as EncoderConfig
+
+        names = ("text_encoder", "text_encoder_2")[: 2 if family.ID == "sdxl" else 1]
+        mapping |= {name: EncoderConfig(**_bits(precision.text_encoder, compute)) for name in names}
+    if not mapping:
+        return None
+    from diffusers import PipelineQuantizationConfig
+
+    return PipelineQuantizationConfig(quant_mapping=mapping)
+
+
+def _bits(stored: str, compute: torch.dtype) -> dict[str, Any]:
+    if stored == "int8":
+        return {"load_in_8bit": True}
+    return {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": compute}
+
+
+def _store(module: Any, stored: str, compute: torch.dtype) -> None:
+    """Keep weights in another format than they compute in, where that is asked."""
+    if stored not in QUANTISED and DTYPES[stored] != compute:
+        store_as(module, DTYPES[stored], compute)
+
+
+def _place(models: Models, memory: Memory, device: torch.device) -> None:
+    """Encoders and VAE come to the device when they are used, or stay there."""
+    others = torch.device("cpu") if memory.offload else device
+    for part in (models.vae, *models.text_encoders):
+        _to(part, others)
+    if memory.gradient_checkpointing:
+        models.denoiser.enable_gradient_checkpointing()
+    if memory.blocks_to_swap:
+        swap_blocks(models.denoiser, memory.blocks_to_swap, device)
+    else:
+        _to(models.denoiser, device)
+
+
+def _to(module: Any, device: torch.device) -> None:
+    if not getattr(module, "is_loaded_in_8bit", False) and not getattr(module, "is_loaded_in_4bit", False):
+        module.to(device)
