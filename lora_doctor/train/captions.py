@@ -58,7 +58,7 @@ def with_trigger(text: str, trigger: str | None) -> str:
 def variants(text: str, captions: Captions, seed: int, *, trigger: bool = True) -> tuple[str, ...]:
     """What is trained of a caption: with the trigger, in a few orders of its tags where they are shuffled.
 
-    The first order is the file's. `trigger` is False for regularisation images, which show the class and not what is taught.
+    The first order is the file's. `trigger` is False for regularisation images: they show the class alone.
     """
     word = captions.trigger if trigger else None
     whole = with_trigger(text, word)
