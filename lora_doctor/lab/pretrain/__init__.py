@@ -1,0 +1,1 @@
+"""Pretraining the micro pipelines from nothing: pictures, autoencoder, denoiser with its text encoder, judges. Resumable."""

@@ -1,0 +1,92 @@
+"""The autoencoder's stage: L1, edges and a whisper of KL, until pictures of 64 px come back sharp and in their colours."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..world.sheet import sheet, write
+from .progress import Clock, load_state, save_state
+
+KL: float = 3e-4
+RATE: float = 2e-3
+
+
+def as_input(images: NDArray[np.uint8], device: str) -> Tensor:
+    """uint8 [B, 64, 64, 3] to float [B, 3, 64, 64] in [-1, 1]."""
+    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def as_images(pixels: Tensor) -> NDArray[np.uint8]:
+    """The inverse of `as_input`."""
+    return np.asarray(((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _edges(a: Tensor, b: Tensor) -> Tensor:
+    down = F.l1_loss(a[..., 1:, :] - a[..., :-1, :], b[..., 1:, :] - b[..., :-1, :])
+    return down + F.l1_loss(a[..., 1:] - a[..., :-1], b[..., 1:] - b[..., :-1])
+
+
+def _loss(vae: Any, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    with torch.autocast(pixels.device.type, torch.bfloat16):
+        mean, spread = vae.quant_conv(vae.encoder(pixels)).float().chunk(2, 1)
+        spread = spread.clamp(-12, 8)
+        noise = torch.randn(mean.shape, generator=generator).to(mean)
+        back = vae.decoder(vae.post_quant_conv(mean + noise * (0.5 * spread).exp())).float()
+    divergence = 0.5 * (mean**2 + spread.exp() - 1 - spread).mean()
+    return F.l1_loss(back, pixels) + 0.5 * _edges(back, pixels) + F.mse_loss(back, pixels) + KL * divergence
+
+
+def train_autoencoder(
+    vae: Any, images: NDArray[np.uint8], folder: Path, steps: int, batch: int, device: str
+) -> None:
+    """Trains in place, or resumes; leaves `vae.pt`, a log and a sheet of held-out pictures beside their returns."""
+    vae.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
+    start = load_state(folder / "vae.pt", vae, optimizer)
+    clock = Clock(folder / "vae.log", steps, batch, start)
+    for step in range(start, steps):
+        generator = torch.Generator().manual_seed(step)
+        chosen = torch.randint(0, len(images) - 256, (batch,), generator=generator).numpy()
+        loss = _loss(vae, as_input(images[chosen], device), generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        optimizer.step()
+        clock.tell(step, loss.item())
+        if (step + 1) % 500 == 0 or step + 1 == steps:
+            save_state(folder / "vae.pt", vae, optimizer, step + 1)
+            clock.say(f"step {step + 1}: held-out {signal_to_noise(vae, images[-256:], device, folder / 'vae.png'):.2f} dB")
+
+
+@torch.no_grad()
+def signal_to_noise(vae: Any, images: NDArray[np.uint8], device: str, picture: Path | None = None) -> float:
+    """Peak signal to noise of held-out pictures in dB; writes some beside their returns."""
+    with torch.autocast(device, torch.bfloat16):
+        pixels = as_input(images, device)
+        back = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+    if picture:
+        rows = [*images[:12], *as_images(back[:12]), *images[12:24], *as_images(back[12:24])]
+        write(str(picture), sheet(rows, 12))
+    return 10 * math.log10(4 / F.mse_loss(back.float().clamp(-1, 1), pixels).item())
+
+
+@torch.no_grad()
+def encode_all(vae: Any, images: NDArray[np.uint8], device: str, batch: int = 250) -> Tensor:
+    """Raw latents (the posterior's mode) of all pictures, float16 [N, C, h, w]."""
+    parts = []
+    for start in range(0, len(images), batch):
+        with torch.autocast(device, torch.bfloat16):
+            posterior = vae.encode(as_input(images[start : start + batch], device)).latent_dist
+        parts.append(posterior.mode().half().contiguous().cpu())
+    return torch.cat(parts)
