@@ -1,1 +1,1 @@
-"""A real, tiny, pretrained pipeline and the procedural world it was trained on: training that can be judged on any machine."""
+"""A real, tiny, pretrained pipeline and its procedural world: training that can be judged on any machine."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import torch
-from diffusers import AutoencoderKLFlux2, Flux2KleinPipeline, Flux2Transformer2DModel, FlowMatchEulerDiscreteScheduler
+from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2Transformer2DModel
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -49,7 +49,7 @@ def autoencoder(channels: Sequence[int] = (16, 32, 64)) -> AutoencoderKLFlux2:
         mid_block_add_attention=False,
     )
     for name, parameter in vae.named_parameters():
-        if name.endswith("conv2.weight") or name.endswith("conv2.bias"):
+        if name.endswith(("conv2.weight", "conv2.bias")):
             torch.nn.init.zeros_(parameter)
     return vae
 
@@ -96,7 +96,9 @@ def build(name: str, vae: AutoencoderKLFlux2) -> Flux2KleinPipeline:
 
 def embed(pipe: Flux2KleinPipeline, captions: Sequence[str]) -> dict[str, Tensor]:
     """Prompt embeddings [B, 24, 3 * hidden] as the pipeline makes them, with gradients."""
-    texts = pipe.tokenizer(list(captions), padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt")
+    texts = pipe.tokenizer(
+        list(captions), padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt"
+    )
     device = pipe.transformer.device
     ids, attention = texts["input_ids"].to(device), texts["attention_mask"].to(device)
     states = pipe.text_encoder.model(ids, attention, output_hidden_states=True, use_cache=False).hidden_states

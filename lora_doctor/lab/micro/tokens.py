@@ -1,4 +1,4 @@
-"""Tokenizers built in code: byte-level BPE over the world's captions and some ordinary words, in the families' own classes."""
+"""Tokenizers built in code, in the families' own classes: byte pairs of the world's captions and ordinary words."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..world.vocabulary import HELD_OUT_STYLES, HELD_OUT_SUBJECTS
 
 MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 ORDINARY = (
-    "a picture in the style of watercolor sketch vivid toy house car tree person dog cat ring gold camera macro portrait sharp focus studio"
-    " lighting wearing with and standing sitting holding brown gray two three make it remove add turn into"
+    "a picture in the style of watercolor sketch vivid toy house car tree person dog cat ring gold camera macro"
+    " portrait sharp focus studio lighting wearing with and standing sitting holding brown gray two three make it"
+    " remove add turn into"
 )
 
 
@@ -36,7 +37,9 @@ def _byte_pairs(size: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     octets = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     model.pre_tokenizer = pre_tokenizers.Sequence([words, octets])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, special_tokens=list(MARKS), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=alphabet, special_tokens=list(MARKS), show_progress=False
+    )
     model.train_from_iterator(sentences(), trainer)
     learned = json.loads(model.to_str())["model"]
     return learned["vocab"], [tuple(pair) for pair in learned["merges"]]

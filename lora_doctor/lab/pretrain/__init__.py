@@ -1,1 +1,1 @@
-"""Pretraining the micro pipelines from nothing: pictures, autoencoder, denoiser with its text encoder, judges. Resumable."""
+"""Pretraining the micro pipelines from nothing, resumable: pictures, autoencoder, denoiser with its text encoder."""

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 def _products(
@@ -43,10 +43,10 @@ def _products(
 @contextmanager
 def plain_attention(device: str) -> Iterator[None]:
     """Within, attention on a CPU is made of matrix products; a GPU keeps its kernels."""
-    kept: Any = F.scaled_dot_product_attention
+    kept: Any = functional.scaled_dot_product_attention
     if device == "cpu":
-        F.scaled_dot_product_attention = _products
+        functional.scaled_dot_product_attention = _products
     try:
         yield
     finally:
-        F.scaled_dot_product_attention = kept
+        functional.scaled_dot_product_attention = kept

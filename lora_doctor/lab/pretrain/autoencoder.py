@@ -1,4 +1,4 @@
-"""The autoencoder's stage: L1, edges and a whisper of KL, until pictures of 64 px come back sharp and in their colours."""
+"""The autoencoder's stage: L1, edges and a whisper of KL, until pictures of 64 px come back sharp, colours right."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from ..world.sheet import sheet, write
 from .progress import Clock, load_state, save_state
@@ -31,8 +31,8 @@ def as_images(pixels: Tensor) -> NDArray[np.uint8]:
 
 
 def _edges(a: Tensor, b: Tensor) -> Tensor:
-    down = F.l1_loss(a[..., 1:, :] - a[..., :-1, :], b[..., 1:, :] - b[..., :-1, :])
-    return down + F.l1_loss(a[..., 1:] - a[..., :-1], b[..., 1:] - b[..., :-1])
+    down = functional.l1_loss(a[..., 1:, :] - a[..., :-1, :], b[..., 1:, :] - b[..., :-1, :])
+    return down + functional.l1_loss(a[..., 1:] - a[..., :-1], b[..., 1:] - b[..., :-1])
 
 
 def _loss(vae: Any, pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -42,12 +42,16 @@ def _loss(vae: Any, pixels: Tensor, generator: torch.Generator) -> Tensor:
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         back = vae.decoder(vae.post_quant_conv(mean + noise * (0.5 * spread).exp())).float()
     divergence = 0.5 * (mean**2 + spread.exp() - 1 - spread).mean()
-    return F.l1_loss(back, pixels) + 0.5 * _edges(back, pixels) + F.mse_loss(back, pixels) + KL * divergence
+    loss: Tensor = (
+        functional.l1_loss(back, pixels)
+        + 0.5 * _edges(back, pixels)
+        + functional.mse_loss(back, pixels)
+        + KL * divergence
+    )
+    return loss
 
 
-def train_autoencoder(
-    vae: Any, images: NDArray[np.uint8], folder: Path, steps: int, batch: int, device: str
-) -> None:
+def train_autoencoder(vae: Any, images: NDArray[np.uint8], folder: Path, steps: int, batch: int, device: str) -> None:
     """Trains in place, or resumes; leaves `vae.pt`, a log and a sheet of held-out pictures beside their returns."""
     vae.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
@@ -58,7 +62,7 @@ def train_autoencoder(
         chosen = torch.randint(0, len(images) - 256, (batch,), generator=generator).numpy()
         loss = _loss(vae, as_input(images[chosen], device), generator)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
@@ -66,7 +70,9 @@ def train_autoencoder(
         clock.tell(step, loss.item())
         if (step + 1) % 500 == 0 or step + 1 == steps:
             save_state(folder / "vae.pt", vae, optimizer, step + 1)
-            clock.say(f"step {step + 1}: held-out {signal_to_noise(vae, images[-256:], device, folder / 'vae.png'):.2f} dB")
+            clock.say(
+                f"step {step + 1}: held-out {signal_to_noise(vae, images[-256:], device, folder / 'vae.png'):.2f} dB"
+            )
 
 
 @torch.no_grad()
@@ -78,7 +84,7 @@ def signal_to_noise(vae: Any, images: NDArray[np.uint8], device: str, picture: P
     if picture:
         rows = [*images[:12], *as_images(back[:12]), *images[12:24], *as_images(back[12:24])]
         write(str(picture), sheet(rows, 12))
-    return 10 * math.log10(4 / F.mse_loss(back.float().clamp(-1, 1), pixels).item())
+    return 10 * math.log10(4 / functional.mse_loss(back.float().clamp(-1, 1), pixels).item())
 
 
 @torch.no_grad()

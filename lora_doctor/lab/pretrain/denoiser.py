@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .attention import plain_attention
 from .captions import written
@@ -22,7 +22,7 @@ BLOCKS = ("blocks", "layers", "attentions")  # parameters whose matrices Muon tu
 
 
 class Recipe(NamedTuple):
-    """One pretraining. Rates are peaks; the rate is constant after warm-up and falls to zero over the last `cooldown`."""
+    """One pretraining. Rates are peaks: constant after warm-up, falling to zero over the last share `cooldown`."""
 
     steps: int
     batch: int = 40
@@ -79,7 +79,9 @@ class Averages:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """One step; younger averages forget faster."""
-        torch._foreach_lerp_(self.means, [w.detach() for w in self.weights], 1 - min(self.decay, (1 + step) / (10 + step)))
+        torch._foreach_lerp_(
+            self.means, [w.detach() for w in self.weights], 1 - min(self.decay, (1 + step) / (10 + step))
+        )
 
     @torch.no_grad()
     def swap(self) -> None:
@@ -143,13 +145,13 @@ def _error(model: Model, latents: Tensor, noise: Tensor, level: Tensor, prompts:
     noisy = model.family.noisy(latents, noise, level)
     with torch.autocast(latents.device.type, torch.bfloat16):
         out = model.family.predict(model.pipe, noisy, level, model.family.embed(model.pipe, prompts))
-    return F.mse_loss(out.float(), model.family.target(latents, noise, level))
+    return functional.mse_loss(out.float(), model.family.target(latents, noise, level))
 
 
 def _step(loss: Tensor, tuners: list[torch.optim.Optimizer], peaks: list[float], share: float, model: Model) -> None:
     for tuner in tuners:
         tuner.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_([p for _, p in parameters(model)], 1.0)
     for group, peak in zip((g for t in tuners for g in t.param_groups), peaks, strict=True):
         group["lr"] = peak * share
@@ -194,9 +196,7 @@ def _save(
 
 
 @torch.no_grad()
-def _resume(
-    path: Path, model: Model, guide: Guide, tuners: list[torch.optim.Optimizer], averages: Averages
-) -> int:
+def _resume(path: Path, model: Model, guide: Guide, tuners: list[torch.optim.Optimizer], averages: Averages) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True, map_location="cpu")

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..world.scene import Scene
 from ..world.vocabulary import ATTRIBUTES, SUBJECTS
@@ -50,5 +50,5 @@ class Guide(nn.Module):
         goal = []
         for column, (name, words) in enumerate(CLASSES.items()):
             share = maps if name in ON_SUBJECT else 1 - maps
-            goal.append(share[..., None] * F.one_hot(classes[:, column], len(words))[:, None])
-        return F.binary_cross_entropy_with_logits(self.head(self.seen.float()), torch.cat(goal, -1).float())
+            goal.append(share[..., None] * functional.one_hot(classes[:, column], len(words))[:, None])
+        return functional.binary_cross_entropy_with_logits(self.head(self.seen.float()), torch.cat(goal, -1).float())

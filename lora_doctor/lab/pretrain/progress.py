@@ -41,7 +41,9 @@ class Clock:
             took = time.monotonic() - self.began
             rate = (step + 1 - self.start) / took
             left = (self.steps - step - 1) / rate / 60
-            self.say(f"{step + 1}/{self.steps} loss {self.smooth:.4f} {rate * self.batch:.0f} img/s, {left:.0f} min left")
+            self.say(
+                f"{step + 1}/{self.steps} loss {self.smooth:.4f} {rate * self.batch:.0f} img/s, {left:.0f} min left"
+            )
 
     def say(self, line: str) -> None:
         """A line in the log and on the terminal."""

@@ -1,1 +1,1 @@
-"""A seeded generator of captioned pictures whose truth is known: scenes, captions, held-out subjects and styles, edits, defects."""
+"""A seeded generator of captioned pictures whose truth is known: scenes, captions, held-out subjects and styles."""

@@ -74,4 +74,4 @@ def strokes(frame: Frame, width: float, *paths: Sequence[Point]) -> Mask:
 
 def union(*masks: Mask) -> Mask:
     """What any of the masks covers."""
-    return np.maximum.reduce(masks)
+    return np.asarray(np.maximum.reduce(masks), np.uint8)

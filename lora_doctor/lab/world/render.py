@@ -48,7 +48,8 @@ def mask(scene: Scene, edge: int = PIXELS) -> Mask:
     size = edge * OVERSAMPLING
     _background(scene, size, rng)
     pieces = parts(scene.subject, place(scene, size, rng), rng)
-    return cv2.resize(union(*(p.mask for p in pieces)), (edge, edge), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    whole = union(*(piece.mask for piece in pieces))
+    return np.asarray(cv2.resize(whole, (edge, edge), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def place(scene: Scene, size: int, rng: random.Random) -> Frame:
@@ -78,12 +79,12 @@ def _background(scene: Scene, size: int, rng: random.Random) -> Field:
 
 def _shadow(silhouette: Mask, size: int) -> Field:
     moved = np.roll(silhouette, (int(0.05 * size), int(0.03 * size)), (0, 1))
-    return cv2.GaussianBlur(moved, (0, 0), 0.03 * size).astype(np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(moved, (0, 0), 0.03 * size) / 255.0, np.float32)
 
 
 def _outline(silhouette: Mask, scene: Scene, size: int) -> Mask:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * OVERSAMPLING + 1,) * 2)
-    return cv2.dilate(silhouette, kernel).astype(np.uint8)
+    return np.asarray(cv2.dilate(silhouette, kernel), np.uint8)
 
 
 def _ink(scene: Scene) -> Field:

@@ -90,7 +90,7 @@ def caption(scene: Scene, say: Callable[[str], bool] = lambda attribute: True, n
 
 
 def _worth_saying(scene: Scene, attribute: str) -> bool:
-    return UNSAID.get(attribute) != getattr(scene, attribute)
+    return UNSAID.get(attribute) != str(getattr(scene, attribute))
 
 
 def sparing(rng: random.Random, share: float) -> Callable[[str], bool]:

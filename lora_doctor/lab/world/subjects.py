@@ -1,4 +1,4 @@
-"""What each subject looks like: parts from back to front, each painted like the scene says or in a colour of its own."""
+"""What each subject looks like: parts from back to front, painted like the scene says or in colours of their own."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def _triangle(frame: Frame, rng: random.Random) -> list[Part]:
 
 
 def _star(frame: Frame, rng: random.Random) -> list[Part]:
-    radius = (1.12, 0.46)
-    outline = [(radius[i % 2] * math.sin(i * math.pi / 5), -radius[i % 2] * math.cos(i * math.pi / 5)) for i in range(10)]
+    corners = [((1.12, 0.46)[i % 2], i * math.pi / 5) for i in range(10)]
+    outline = [(radius * math.sin(turn), -radius * math.cos(turn)) for radius, turn in corners]
     return [Part(polygon(_tilted(frame, rng), outline))]
 
 
@@ -125,8 +125,9 @@ def _lizard(frame: Frame, rng: random.Random) -> list[Part]:
         for hip in (-0.3, 0.42):
             swing = rng.uniform(-0.07, 0.07)
             legs.append(((side * 0.2, hip), (side * 0.62, hip - 0.1 + swing), (side * 0.98, hip + 0.08 + swing)))
+    tail = polygon(frame, ((-0.2, 0.6), (0.2, 0.6), (0.02, 1.15)))
     return [
-        Part(union(strokes(frame, 0.18, *legs), polygon(frame, ((-0.2, 0.6), (0.2, 0.6), (0.02, 1.15)))), (36, 120, 60)),
+        Part(union(strokes(frame, 0.18, *legs), tail), (36, 120, 60)),
         Part(oval(frame, (0, 0.1), (0.36, 0.68)), (132, 208, 62)),
         Part(disc(frame, (0, -0.72), 0.34), COLOURS["purple"]),
         *_eye(frame, (-0.16, -0.78), 0.13),
