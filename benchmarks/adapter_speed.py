@@ -3,14 +3,17 @@
     python benchmarks/adapter_speed.py [--rank 128] [--folder /tmp]
 
 Needs the extras `data` and `train` (for the peer), and room for the file: 0.7 GB at rank 128. The file is deleted.
-Header: the installed command in a fresh process, then further files in one process (CPU time; each file of another
-rank, its names as in the first). Weights: every layer of a LoRA over all of Klein 9B, with the peak memory of that
-process. Peer: `torch.linalg.svd` of one layer's product, against this tool's spectrum of the same layer.
+Header: the installed command in a fresh process, then further files in one process: the median CPU time of files that
+all differ, in rank (names as in the first file), and in their layers as well (each leaves out another block, so that no
+two have the same names). The fastest of several such processes counts: the machine has other work. Weights: every
+layer of a LoRA over all of Klein 9B, with the peak memory of that process. Peer: `torch.linalg.svd` of one layer's
+product, against this tool's spectrum of the same layer.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -22,28 +25,46 @@ from lora_doctor.adapter.sample import Sample, write_sample
 
 LAYER = r"^double_blocks\.0\.img_attn\.proj$"
 RUNS = 7
-# What a trainer writes by default: every block; of SDXL's UNet the attention blocks, 2166 tensors.
+ATTENTION = r"^(in|out)put_blocks\.\d\.1\.|^middle_block\.1"
+
+
+def clip(number: int, layers: int, width: int, rank: int) -> dict[str, list[int]]:
+    """A text encoder's layers as sd-scripts names them."""
+    sizes = {f"self_attn_{part}_proj": (width, width) for part in ("q", "k", "v", "out")}
+    sizes.update(mlp_fc1=(width, 4 * width), mlp_fc2=(4 * width, width))
+    shapes: dict[str, list[int]] = {}
+    for layer, (name, (inputs, outputs)) in itertools.product(range(layers), sizes.items()):
+        stem = f"lora_te{number}_text_model_encoder_layers_{layer}_{name}"
+        shapes[f"{stem}.lora_down.weight"] = [rank, inputs]
+        shapes[f"{stem}.lora_up.weight"] = [outputs, rank]
+        shapes[f"{stem}.alpha"] = []
+    return shapes
+
+
+# What a trainer writes by default: every block; of SDXL's UNet the attention blocks, 2166 tensors, and with both text
+# encoders 2958.
 FILES = {
     "klein_9b_comfyui": Sample("flux2-klein-9b", "comfyui", targets="blocks"),
     "sana_1.6b_diffusers": Sample("sana-1.6b", "diffusers", targets="blocks"),
     "flux1_kohya": Sample("flux1-dev", "kohya", targets="blocks", alpha=1.0),
-    "sdxl_kohya": Sample("sdxl", "kohya", targets=r"^(in|out)put_blocks\.\d\.1\.|^middle_block\.1", alpha=1.0),
+    "sdxl_kohya": Sample("sdxl", "kohya", targets=ATTENTION, alpha=1.0),
+    "sdxl_kohya_text_encoders": Sample("sdxl", "kohya", targets=ATTENTION, alpha=1.0),
 }
 
 FURTHER = """
-import sys, time
+import statistics, sys, time
 from lora_doctor.adapter.facts import coverage_of, examine
 from lora_doctor.adapter.judge import judge
 from lora_doctor.cli.adapters import uncollected
-times = []
+times, kept = [], []
 with uncollected():
     for path in sys.argv[1:]:
         start = time.process_time()
-        adapter = examine(path)
-        coverage_of(adapter)
-        judge([adapter])
+        kept.append(examine(path))
+        coverage_of(kept[-1])
+        judge(kept[-1:])
         times.append(time.process_time() - start)
-print(min(times[1:]))
+print(statistics.median(times[1:]))
 """
 WEIGHTS = """
 import contextlib, io, resource, sys, time
@@ -97,6 +118,22 @@ def numbers(code: str, *args: object) -> list[float]:
     return [float(word) for word in done.stdout.split()]
 
 
+def varied(folder: Path, name: str, *, blocks: bool) -> list[Path]:
+    """Files that differ in rank; with `blocks`, each lacks the layers of another block."""
+    paths = []
+    for i in range(RUNS):
+        sample = FILES[name]._replace(rank=i + 1, drop=rf"^[a-z_.]*blocks[._]{i}[._]" if blocks else None)
+        if name.endswith("text_encoders"):
+            sample = sample._replace(extra={**clip(1, 12, 768, i + 1), **clip(2, 32, 1280, i + 1)})
+        paths.append(write_sample(folder / f"{name}-{i}{'-blocks' if blocks else ''}.safetensors", sample))
+    return paths
+
+
+def further(paths: list[Path]) -> float:
+    """Seconds for one of several files, after the first."""
+    return min(numbers(FURTHER, *paths)[0] for _ in range(5))
+
+
 def main() -> None:
     """Run everything; prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,19 +147,18 @@ def main() -> None:
 
 def measured(folder: Path, rank: int, *, peer: bool) -> dict[str, float]:
     """All figures; seconds unless the name says otherwise."""
-    small = {
-        name: [write_sample(folder / f"{name}-{i}.safetensors", sample._replace(rank=i + 1)) for i in range(RUNS)]
-        for name, sample in FILES.items()
-    }
+    ranks = {name: varied(folder, name, blocks=False) for name in FILES}
+    layers = {name: varied(folder, name, blocks=True) for name in FILES}
     command = str(Path(sys.executable).parent / "lora-doctor")
     one = write_sample(folder / "one.safetensors", Sample("flux2-klein-9b", "comfyui", targets=LAYER, rank=rank))
     big = write_sample(folder / "big.safetensors", Sample("flux2-klein-9b", "comfyui", rank=rank))
     seconds, memory = numbers(WEIGHTS, big)
     figures = {
-        "header_cold": best([command, "inspect", str(small["klein_9b_comfyui"][0])]),
-        "header_cold_sdxl": best([command, "inspect", str(small["sdxl_kohya"][0])]),
+        "header_cold": best([command, "inspect", str(ranks["klein_9b_comfyui"][0])]),
+        "header_cold_sdxl": best([command, "inspect", str(ranks["sdxl_kohya"][0])]),
         "python_itself": best([sys.executable, "-c", "pass"]),
-        **{f"header_further_file_{name}": numbers(FURTHER, *paths)[0] for name, paths in small.items()},
+        **{f"header_further_file_{name}": further(paths) for name, paths in ranks.items()},
+        **{f"header_further_file_of_other_layers_{name}": further(paths) for name, paths in layers.items()},
         "big_file_megabytes": big.stat().st_size / 1e6,
         "weights_all_layers": seconds,
         "weights_peak_megabytes": memory,

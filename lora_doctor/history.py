@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from lora_doctor.dialects import Dialect, recognise
 from lora_doctor.dialects.reader import Reader
-from lora_doctor.models.header import HeaderError, read_header
 from lora_doctor.plan import Plan
 from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.read import read_file, read_text
@@ -125,6 +124,8 @@ def _recorded_rate(folder: Path, own: Path) -> float | None:
 
 def _metadata_rate(path: Path) -> float | None:
     """kohya's trainers write the rate into the LoRA's metadata."""
+    from lora_doctor.models.header import HeaderError, read_header
+
     try:
         metadata = read_header(path).metadata
         text = metadata.get("ss_unet_lr") or metadata.get("ss_learning_rate")

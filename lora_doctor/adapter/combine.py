@@ -84,7 +84,7 @@ _CARRIERS = ("up", "hada_w1_a", "lokr_w1", "lokr_w1_a")
 
 
 def _baked(weights: Weights, layer: Layer, scale: float, dtype: str | None) -> tuple[Made, float]:
-    carrier = next((role for role in _CARRIERS if role in layer.tensors), None)
+    carrier = next((role for role in _CARRIERS if role in layer.roles), None)
     tensors: dict[str, tuple[str, tuple[int, ...], Callable[[], Array]]] = {}
     worst = 0.0
     for role, tensor in layer.tensors.items():

@@ -175,7 +175,7 @@ def _split(style: Spelling, weights: Weights, layer: Layer, pair: names.Pair, sc
             ),
         }
         for role in ("dora_scale", "magnitude"):
-            if role in layer.tensors:
+            if role in layer.roles:
                 own = layer.tensors[role]
                 tensors[role] = (
                     own.info.dtype,
@@ -269,7 +269,7 @@ def _joined(style: Spelling, weights: Weights, group: Group, sections: list[int]
         return result
 
     tensors: Stored = {"down": (dtype, (rank, *inputs), down), "up": (dtype, (sum(sections), rank), up)}
-    role = next((r for r in ("dora_scale", "magnitude") if r in layers[0].tensors), "")
+    role = next((r for r in ("dora_scale", "magnitude") if r in layers[0].roles), "")
     if role:
         own = [layer.tensors[role] for layer in layers]
         stacked = lambda: np.concatenate([_as(weights, t, own[0].info.dtype).reshape(-1) for t in own])  # noqa: E731
@@ -281,7 +281,8 @@ def _joined(style: Spelling, weights: Weights, group: Group, sections: list[int]
 
 def _same_down(weights: Weights, layers: Sequence[Layer]) -> bool:
     first = layers[0].tensors["down"]
-    if any(layer.tensors["down"].info[:2] != first.info[:2] for layer in layers[1:]):
+    kind = first.info.dtype, first.info.shape
+    if any((t.info.dtype, t.info.shape) != kind for t in (layer.tensors["down"] for layer in layers[1:])):
         return False
     bits = weights.bits(first).tobytes()
     return all(weights.bits(layer.tensors["down"]).tobytes() == bits for layer in layers[1:])

@@ -73,6 +73,9 @@ def _layers(adapter: Adapter) -> str:
     cover = coverage_of(adapter)
     if cover:
         text += f"; {cover.blocks} of {cover.blocks_total} blocks, {cover.weights_share:.1%} of the weights"
+    strangers = adapter.file.outline.strangers
+    if strangers:
+        text += f"; tensors of no layer: {len(strangers)}, e.g. {strangers[0]}"
     size = sum(info.offsets[1] - info.offsets[0] for info in adapter.file.header.tensors.values())
     dtypes = sorted({info.dtype for info in adapter.file.header.tensors.values()})
     return f"{text}; {size / 2**20:.1f} MiB {'/'.join(dtypes)}"

@@ -81,7 +81,7 @@ def _triple(get: dict[str, Array], name: str) -> tuple[Array, Array, Array]:
 
 def spectrum(weights: Weights, layer: Layer, scale: float) -> Array:
     """All singular values of a layer's change, in descending order."""
-    if layer.kind != "lokr" or "lokr_t2" in layer.tensors:
+    if layer.kind != "lokr" or "lokr_t2" in layer.roles:
         return singular_values(product(weights, layer, scale))
     get = {role: weights.array(tensor) for role, tensor in layer.tensors.items() if role != "alpha"}
     both = np.multiply.outer(_triple(get, "lokr_w1")[1], _triple(get, "lokr_w2")[1])

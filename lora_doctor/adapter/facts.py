@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lora_doctor.adapter.formats import Format, format_of, writer_of
 from lora_doctor.adapter.identify import BY_ID, Identity, identify, trained_on
 from lora_doctor.adapter.loaders import Case, Loading, loadings
+from lora_doctor.adapter.outline import Outline
 from lora_doctor.adapter.read import AdapterFile, Layer, open_adapter
 from lora_doctor.adapter.scale import Scales, scales_of
 from lora_doctor.finding import Finding, Place
@@ -108,16 +109,19 @@ class Coverage(NamedTuple):
 
 def coverage_of(adapter: Adapter) -> Coverage | None:
     """Coverage of the denoiser; None where the model is not known."""
-    from lora_doctor.adapter import names
-
     if not adapter.identity.label:
         return None
     ids = adapter.identity.candidates
-    model = next(BY_ID[i] for i in ids if BY_ID[i].label == adapter.identity.label)
-    weights, blocks = _sizes(model.id)
+    return _coverage(next(i for i in ids if BY_ID[i].label == adapter.identity.label), adapter.file.outline)
+
+
+@lru_cache(maxsize=32)
+def _coverage(model_id: str, outline: Outline) -> Coverage:
+    from lora_doctor.adapter import names
+
+    weights, blocks = _sizes(model_id)
     reached: set[str] = set()
-    for layer in adapter.file.denoiser:
-        place = names.find(model.naming, layer.name)
+    for place in names.places(BY_ID[model_id].naming, outline):
         if place:
             reached.update(place.pair.parts if place.whole else (place.dotted,))
     reached &= weights.keys()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
-from lora_doctor.adapter.read import AdapterFile, Layer
+from lora_doctor.adapter.keys import DENOISER
+from lora_doctor.adapter.outline import Outline
+from lora_doctor.adapter.read import MAGNITUDES, AdapterFile
 
 TITLES = {
     "diffusers": "diffusers (PEFT)", "old-diffusers": "diffusers (old spelling)", "comfyui": "ComfyUI native",
@@ -41,28 +45,33 @@ class Format(NamedTuple):
 
 def format_of(file: AdapterFile) -> Format:
     """Classify a file's names."""
-    layers = file.layers
-    prefixes = {layer.prefix for layer in file.denoiser}
-    keys = [layer.tensors["down"].key for layer in layers if "down" in layer.tensors]
-    return Format(
-        _id(prefixes, file.denoiser),
-        dict(Counter([layer.kind for layer in layers])),
-        sum([layer.dora for layer in layers]),
-        next((k.infix for k in keys if k.infix), ""),
-        _suffix(keys[0].suffix) if keys else "",
-    )
+    id_, infix, suffix = _spelled(file.outline)
+    kinds = dict(Counter([layer.kind for layer in file.layers]))
+    dora = sum([layer.dora for layer in file.layers]) if file.outline.roles & MAGNITUDES else 0
+    return Format(id_, kinds, dora, infix, suffix)
 
 
-def _id(prefixes: set[str], layers: tuple[Layer, ...]) -> str:
-    if not prefixes:
+@lru_cache(maxsize=32)
+def _spelled(outline: Outline) -> tuple[str, str, str]:
+    downs = [group.keys[group.roles.index("down")] for group in outline.groups if "down" in group.roles]
+    suffix = _suffix(downs[0].suffix) if downs else ""
+    infix = next((key.infix for key in downs if key.infix), "") if outline.infixes else ""
+    return _id(outline), infix, suffix
+
+
+_XLABS = re.compile(r"(?:double|single)_blocks\.\d+\.processor\b")
+
+
+def _id(outline: Outline) -> str:
+    groups = [group for group in outline.groups if group.part == DENOISER]
+    if not groups:
         return "none"
-    kinds = {_PREFIXES.get(p, "mixed") for p in prefixes}
+    kinds = {_PREFIXES.get(prefix, "mixed") for prefix in {group.prefix for group in groups}}
     found = kinds.pop() if len(kinds) == 1 else "mixed"
-    if any("processor" in layer.name or "_lora1" in layer.name for layer in layers):
+    if any(_XLABS.match(group.name) for group in groups):
         return "xlabs"
     if found == "diffusers":
-        suffixes = {t.key.suffix for layer in layers for t in layer.tensors.values()}
-        if any(".lora.down" in s or "lora_linear_layer" in s or "_lora.down" in s for s in suffixes):
+        if any(".lora.down" in s or "lora_linear_layer" in s or "_lora.down" in s for s in outline.suffixes):
             return "old-diffusers"
     return found
 

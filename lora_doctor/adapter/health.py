@@ -95,7 +95,7 @@ def measure(adapter: Adapter, progress: Callable[[int, int], None] | None = None
 
 def _layer(weights: Weights, layer: Layer, scale: float) -> LayerHealth:
     block = block_of(layer)
-    thin = layer.kind in THIN and not any(role in layer.tensors for role in ("hada_t1", "lokr_t2"))
+    thin = layer.kind in THIN and not any(role in layer.roles for role in ("hada_t1", "lokr_t2"))
     if not thin:
         values = [weights.array(t) for role, t in layer.tensors.items() if role != "alpha"]
         finite = all(bool(np.isfinite(v).all()) for v in values)

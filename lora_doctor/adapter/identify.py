@@ -163,21 +163,21 @@ def _fits(model: Model):  # type: ignore[no-untyped-def]
 
 
 def _naming(model: Model, layers: Sequence[Layer]) -> str:
-    places = (names.find(model.naming, layer.name) for layer in layers)
-    found = {p.naming for p in places if p}
+    places = [names.find(model.naming, layer.name) for layer in layers]
+    found = {place.naming for place in places if place}
     return found.pop() if len(found) == 1 else "mixed"
 
 
 def _decide(identity: Identity, fitting: list[Model], labels: tuple[str, ...], flats: list[str]) -> Identity:
-    shares = {label: max(_share(m, flats) for m in fitting if m.label == label) for label in labels}
-    best = max(labels, key=lambda each: shares[each])
-    others = [label for label in labels if label != best]
     twins = _twins(labels, flats)
-    if not others:
+    if len(labels) == 1:
         certainty = "likely" if twins else "certain"
         reason = "only this model has all its layers with these shapes"
         reason += f", but {twins} trained in their attention alone look the same" if twins else ""
-        return _named(identity, best, fitting, certainty, reason, twins)
+        return _named(identity, labels[0], fitting, certainty, reason, twins)
+    shares = {label: max(_share(m, flats) for m in fitting if m.label == label) for label in labels}
+    best = max(labels, key=lambda each: shares[each])
+    others = [label for label in labels if label != best]
     if identity.claim in labels:
         rest = " or ".join(label for label in labels if label != identity.claim)
         reason = f"the shapes also fit {rest}; its metadata says {identity.claim}"

@@ -47,7 +47,7 @@ class Key(NamedTuple):
 
     part: "denoiser", or "text_encoder", "text_encoder_2"... role: "down" and "up" (LoRA's A and B), "mid", "alpha",
     "dora_scale", "magnitude", "hada_*", "lokr_*", "diff"... infix: the adapter's name where PEFT left it in
-    (`lora_A.default.weight`).
+    (`lora_A.default.weight`). stem: prefix and layer together, which all tensors of a layer share.
     """
 
     part: str
@@ -55,12 +55,13 @@ class Key(NamedTuple):
     layer: str
     role: str
     suffix: str
-    infix: str = ""
+    infix: str
+    stem: str
 
     @property
-    def flat(self) -> bool:
-        """Whether the layer's dots are written as underscores."""
-        return self.prefix in FLAT_PREFIXES or self.prefix.startswith("lora_te")
+    def name(self) -> str:
+        """The name again."""
+        return self.stem + self.suffix
 
 
 @lru_cache(maxsize=16384)  # the files of one call mostly share their names
@@ -72,7 +73,7 @@ def parse(name: str) -> Key | None:
     stem, role, infix = found
     part, prefix = _part(stem)
     layer = stem[len(prefix) :]
-    return Key(part, prefix, layer, role, name[len(stem) :], infix)
+    return Key(part, prefix, layer, role, name[len(stem) :], infix, stem)
 
 
 def _role(name: str) -> tuple[str, str, str] | None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import NamedTuple
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.formats import Format
 from lora_doctor.adapter.identify import BY_ID, Identity
+from lora_doctor.adapter.keys import DENOISER
+from lora_doctor.adapter.outline import Group, Outline
 from lora_doctor.adapter.read import AdapterFile, Layer
 from lora_doctor.adapter.scale import Scales, from_tensor
 
@@ -165,7 +168,7 @@ def _by_metadata(case: Case) -> Callable[[Layer], float]:
 
 
 def _has(case: Case, role: str) -> bool:
-    return any(role in layer.tensors for layer in case.file.layers)
+    return role in case.file.outline.roles
 
 
 def _plural(count: int, what: str) -> str:
@@ -216,13 +219,11 @@ def _diffusers_kohya_flux2(case: Case, ignored: str) -> Answer:
 
 
 def _diffusers_native_flux2(case: Case, native: list[Layer], ignored: str) -> Answer:
-    extra = next(
-        (r for r in ("alpha", "magnitude", "oft", "diff", "norm") if any(r in n.tensors for n in native)), None
-    )
+    extra = next((r for r in ("alpha", "magnitude", "oft", "diff", "norm") if any(r in n.roles for n in native)), None)
     if extra:
         return Answer((), f"`original_state_dict` should be empty, but has .{extra} keys", error=True)
     reasons = [ignored]
-    if any("dora_scale" in layer.tensors for layer in native):
+    if any("dora_scale" in layer.roles for layer in native):
         reasons.append("DoRA: the magnitudes are dropped, it loads as a plain LoRA")
     if any("adaLN_modulation" in layer.name for layer in native):
         reasons.append("the two halves of final_layer.adaLN_modulation are exchanged (a bug of its converter)")
@@ -234,19 +235,19 @@ def _plain_diffusers(case: Case, prefix: str, encoders: tuple[str, ...] = ()) ->
     if any(layer.kind in ("loha", "lokr", "oft", "glora", "diff") for layer in case.file.layers):
         return Answer((), "Invalid LoRA checkpoint: only LoRA is supported in these names", error=True)
     own = [layer for layer in case.file.denoiser if layer.prefix == prefix]
-    if own and any("alpha" in layer.tensors for layer in own) and case.family != "flux1":
+    if own and any("alpha" in layer.roles for layer in own) and case.family != "flux1":
         return Answer((), "Invalid adapter checkpoint: `.alpha` keys are not expected in these names", error=True)
-    taken = [layer for layer in _named(case, own, "diffusers") if "down" in layer.tensors and not _infix(layer)]
+    taken = [layer for layer in _named(case, own, "diffusers") if "down" in layer.roles and not _infix(layer)]
     taken += [layer for layer in case.file.layers if layer.part in encoders and layer.prefix == f"{layer.part}."]
     lost = len(case.file.layers) - len(taken)
     reason = "" if not lost else f"{_plural(lost, 'layer')} ignored in silence" if taken else _SILENT
-    if any("dora_scale" in layer.tensors for layer in taken):
+    if any("dora_scale" in layer.roles for layer in taken):
         reason = "DoRA: the magnitudes are dropped, it loads as a plain LoRA"
     return Answer(taken, reason, scale=_by_metadata(case))
 
 
 def _infix(layer: Layer) -> bool:
-    return any(t.key.infix for t in layer.tensors.values())
+    return any(key.infix for key in layer.keys)
 
 
 def _diffusers_flux1(case: Case) -> Answer:
@@ -279,12 +280,12 @@ _UNMAPPED_FLUX2 = re.compile(
 def _comfyui(case: Case) -> Answer:
     if case.family == "sana":
         return Answer((), "ComfyUI has no SANA")
-    family, naming = case.family or "", case.naming
-    layers = case.file.layers
-    renamed = {id(layer) for layer in layers for t in layer.tensors.values() if t.key.infix not in ("", "default")}
-    taken = [layer for layer in layers if id(layer) not in renamed and _comfy_knows(family, naming, layer)]
+    known = _comfy_knows(case.family or "", case.naming, case.file.outline)
+    taken = [layer for layer, one in zip(case.file.layers, known) if one and layer.kind]
+    if case.file.outline.infixes - {"default"}:
+        taken = [layer for layer in taken if {key.infix for key in layer.keys} <= {"", "default"}]
     reason = "" if len(taken) == len(case.file.layers) else "lora key not loaded: " + _first_lost(case, taken)
-    if any("magnitude" in layer.tensors for layer in taken):
+    if any("magnitude" in layer.roles for layer in taken):
         reason = "DoRA: lora_magnitude_vector is not loaded, so it acts as a plain LoRA"
     return Answer(taken, reason, scale=from_tensor)
 
@@ -292,42 +293,46 @@ def _comfyui(case: Case) -> Answer:
 def _first_lost(case: Case, taken: Sequence[Layer]) -> str:
     known = set(map(id, taken))
     lost = next(layer for layer in case.file.layers if id(layer) not in known)
-    return next(iter(lost.tensors.values())).name if lost.tensors else lost.name
+    return lost.keys[0].name
 
 
-def _comfy_knows(family: str, naming: str, layer: Layer) -> bool:
-    if not layer.kind:
-        return False
-    if not layer.denoiser:
-        return _clip_name(family, layer)
-    place = names.find(naming, layer.name)
+@lru_cache(maxsize=32)
+def _comfy_knows(family: str, naming: str, outline: Outline) -> tuple[bool, ...]:
+    """Of each layer's name, whether ComfyUI's key map has it."""
+    places = names.places(naming, outline)
+    return tuple([_comfy_name(family, group, place) for group, place in zip(outline.groups, places)])
+
+
+def _comfy_name(family: str, group: Group, place: names.Place | None) -> bool:
+    if group.part != DENOISER:
+        return _clip_name(family, group)
     if place is None or place.naming == "fused":
         return False
     if family in UNETS:
-        return _comfy_unet(layer, place)
+        return _comfy_unet(group, place)
     if place.naming == "native":
-        return layer.prefix == "lora_unet_" or (layer.prefix == "diffusion_model." and layer.name == place.dotted)
+        return group.prefix == "lora_unet_" or (group.prefix == "diffusion_model." and group.name == place.dotted)
     if family in FLUX2 and _UNMAPPED_FLUX2.match(place.dotted):
         return False
-    return layer.prefix in ("transformer.", "lycoris_", "lora_transformer_", "")
+    return group.prefix in ("transformer.", "lycoris_", "lora_transformer_", "")
 
 
-def _comfy_unet(layer: Layer, place: names.Place) -> bool:
-    if layer.prefix == "lora_unet_":
+def _comfy_unet(group: Group, place: names.Place) -> bool:
+    if group.prefix == "lora_unet_":
         return True
-    if layer.prefix == "diffusion_model.":
-        return place.naming == "native" and ("." in layer.name or place.dotted == layer.name)
+    if group.prefix == "diffusion_model.":
+        return place.naming == "native" and ("." in group.name or place.dotted == group.name)
     if place.naming != "diffusers":
         return False
     # of diffusers' own names it knows the old `processor` spelling of attention only
-    return layer.prefix == "lycoris_" or (layer.prefix in ("unet.", "") and ".to_" not in layer.name)
+    return group.prefix == "lycoris_" or (group.prefix in ("unet.", "") and ".to_" not in group.name)
 
 
-def _clip_name(family: str, layer: Layer) -> bool:
+def _clip_name(family: str, group: Group) -> bool:
     """Text encoders: kohya's names, and diffusers' with the `text_model` level that transformers 5 dropped."""
     if family not in (*UNETS, "flux1"):
         return False
-    return layer.prefix.startswith("lora_te") or layer.name.startswith("text_model.")
+    return group.prefix.startswith("lora_te") or group.name.startswith("text_model.")
 
 
 def _forge(case: Case, comfyui: Answer) -> Answer | None:
@@ -353,15 +358,26 @@ def _kohya_trainers(case: Case) -> Answer | None:
     """sd-scripts and musubi-tuner (`--network_weights`, `--base_weights`) know their own names only."""
     if case.family == "sana":
         return Answer((), "sd-scripts has no SANA")
-    taken = [layer for layer in case.file.layers if layer.prefix.startswith(("lora_unet_", "lora_te"))]
-    # sd-scripts flattens Stability's names for SDXL, diffusers' names for Stable Diffusion 1 and 2
-    naming = "diffusers" if case.family in ("sd15", "sd2") else "native"
-    read = set(map(id, _named(case, taken, naming)))
-    taken = [layer for layer in taken if not layer.denoiser or id(layer) in read]
     if case.format.kinds.keys() - {"lora"}:
         return None
+    # sd-scripts flattens Stability's names for SDXL, diffusers' names for Stable Diffusion 1 and 2
+    naming = "diffusers" if case.family in ("sd15", "sd2") else "native"
+    known = _kohya_knows(case.naming, naming, case.file.outline)
+    taken = [layer for layer, one in zip(case.file.layers, known) if one]
     return Answer(
         taken, "" if len(taken) == len(case.file.layers) else "only lora_unet_ names are read", scale=from_tensor
+    )
+
+
+@lru_cache(maxsize=32)
+def _kohya_knows(model: str, naming: str, outline: Outline) -> tuple[bool, ...]:
+    rows = zip(outline.groups, names.places(model, outline))
+    return tuple(
+        [
+            group.prefix.startswith("lora_te")
+            or (group.prefix == "lora_unet_" and place is not None and place.naming == naming)
+            for group, place in rows
+        ]
     )
 
 

@@ -12,7 +12,8 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from lora_doctor.adapter.keys import flatten
+from lora_doctor.adapter.keys import DENOISER, flatten
+from lora_doctor.adapter.outline import Outline
 
 
 class Pair(NamedTuple):
@@ -167,6 +168,12 @@ def find(family: str, layer: str) -> Place | None:
     stem = f"{flat[: block.start(1)]}#{flat[block.end(1) :]}" if block else flat
     place = places.get(stem)
     return place._replace(pair=place.pair.numbered(numbers)) if place else None
+
+
+@lru_cache(maxsize=32)
+def places(family: str, outline: Outline) -> tuple[Place | None, ...]:
+    """Every layer of a file found in a family; None for those of text encoders, and where the family has none."""
+    return tuple([find(family, group.name) if group.part == DENOISER else None for group in outline.groups])
 
 
 @cache

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import os
 import struct
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from lora_doctor.adapter.keys import DENOISER, Key, of_language_model, parse
+from lora_doctor.adapter.keys import DENOISER, Key, of_language_model
+from lora_doctor.adapter.outline import Group, Outline, TwiceError, outline_of
+from lora_doctor.adapter.shapes import measure
 from lora_doctor.models.header import Header, HeaderError, TensorInfo, read_header
 from lora_doctor.source.document import SourceError
 
 # The largest real headers (SDXL LoCon with tag statistics) have 5 MB; parsing 100 MB of JSON would take 1 GB of memory.
 MAX_HEADER_BYTES = 25_000_000
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
-WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+MAGNITUDES = frozenset({"dora_scale", "magnitude"})
 
 
 class AdapterError(SourceError):
@@ -35,7 +40,7 @@ class Layer(NamedTuple):
 
     kind: lora, loha, lokr, oft, glora, diff, norm, ia3, or "" where its tensors don't make a pair. rank: of its
     factors, None for methods and full matrices without one. kernel: of a convolution's down matrix. problem: why it
-    can't work.
+    can't work. roles, keys, infos: of its tensors, in parallel.
     """
 
     part: str
@@ -46,14 +51,21 @@ class Layer(NamedTuple):
     outputs: int | None
     rank: int | None
     kernel: tuple[int, ...]
-    tensors: dict[str, Tensor]
-    alpha: float | None
     problem: str
+    alpha: float | None
+    roles: tuple[str, ...]
+    keys: tuple[Key, ...]
+    infos: tuple[TensorInfo, ...]
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by role; made when asked for, as a file has thousands and most questions are about none."""
+        return {role: Tensor(key.name, key, info) for role, key, info in zip(self.roles, self.keys, self.infos)}
 
     @property
     def dora(self) -> bool:
         """Whether the update is split into direction and magnitude."""
-        return "dora_scale" in self.tensors or "magnitude" in self.tensors
+        return not MAGNITUDES.isdisjoint(self.roles)
 
     @property
     def denoiser(self) -> bool:
@@ -62,7 +74,7 @@ class Layer(NamedTuple):
 
 
 class AdapterFile(NamedTuple):
-    """A LoRA file: header, layers in file order, names of tensors that belong to no adapter; where its data starts.
+    """A LoRA file: header, layers in file order, what its names say; where its data starts.
 
     denoiser: the layers of the transformer or UNet.
     """
@@ -71,7 +83,7 @@ class AdapterFile(NamedTuple):
     header: Header
     layers: tuple[Layer, ...]
     denoiser: tuple[Layer, ...]
-    strangers: tuple[str, ...]
+    outline: Outline
     data_start: int
 
     @property
@@ -93,16 +105,16 @@ def open_adapter(path: Path | str) -> AdapterFile:
     except HeaderError as problem:
         raise AdapterError(str(problem)) from problem
     _check_layout(where, header, start)
-    grouped, strangers = _group(header.tensors)
-    if not grouped:
+    try:
+        outline = outline_of(tuple(header.tensors))
+    except TwiceError as names:
+        raise AdapterError(f"names one tensor twice: {names} are the same factor") from names
+    if outline.roles <= {"alpha"}:
         raise AdapterError(_no_adapter(header))
-    sample = list(header.tensors)[:50]
-    if sum(map(of_language_model, sample)) * 2 > len(sample):
-        raise AdapterError("is the LoRA of a language model, not of an image model")
-    alphas = _alphas(where, start, grouped.values())
-    layers = tuple([_layer(key, tensors, alphas) for key, tensors in grouped.items()])
-    denoiser = tuple([layer for layer in layers if layer.denoiser])
-    return AdapterFile(where, header, layers, denoiser, tuple(strangers), start)
+    _check_names(outline, header)
+    layers = _layers(outline, header.tensors, where, start)
+    denoiser = tuple([layer for layer in layers if layer.part == DENOISER])
+    return AdapterFile(where, header, layers, denoiser, outline, start)
 
 
 def _start(path: Path) -> int:
@@ -121,43 +133,57 @@ def _start(path: Path) -> int:
 
 def _check_layout(path: Path, header: Header, start: int) -> None:
     """The reference reader refuses holes, overlaps and a tail ("incomplete metadata, file not fully covered")."""
-    begin, before = 0, ""
-    for (first, last), name in sorted([(info.offsets, name) for name, info in header.tensors.items()]):
-        if first < begin:
-            raise AdapterError(f"is damaged: the tensors {before[:80]!r} and {name[:80]!r} overlap")
-        if first > begin:
-            raise AdapterError(f"is damaged: {first - begin} bytes before {name[:80]!r} belong to no tensor")
-        begin, before = last, name
-    rest = path.stat().st_size - start - begin
+    places = sorted([info.offsets for info in header.tensors.values()])
+    begins, ends = zip(*places) if places else ((), ())
+    if begins != (0, *ends)[: len(begins)]:
+        raise AdapterError(f"is damaged: {_disorder(header)}")
+    rest = path.stat().st_size - start - (ends[-1] if ends else 0)
     if rest:
         raise AdapterError(f"is damaged: {rest} bytes at its end belong to no tensor; loaders refuse it, get it again")
 
 
+def _disorder(header: Header) -> str:
+    """The first hole or overlap between tensors."""
+    begin, before = 0, ""
+    for (first, last), name in sorted([(info.offsets, name) for name, info in header.tensors.items()]):
+        if first < begin:
+            return f"the tensors {before[:80]!r} and {name[:80]!r} overlap"
+        if first > begin:
+            return f"{first - begin} bytes before {name[:80]!r} belong to no tensor"
+        begin, before = last, name
+    raise AssertionError("every tensor follows another")
+
+
 def layers_of(tensors: dict[str, TensorInfo]) -> tuple[Layer, ...]:
     """The layers that tensors of these names and shapes make up, alphas unread."""
-    return tuple(_layer(key, group, {}) for key, group in _group(tensors)[0].items())
+    return _layers(outline_of(tuple(tensors)), tensors)
 
 
-def _group(named: dict[str, TensorInfo]) -> tuple[dict[tuple[str, str, str], dict[str, Tensor]], list[str]]:
-    grouped: dict[tuple[str, str, str], dict[str, Tensor]] = {}
-    strangers = []
-    keys = list(map(parse, named))
-    for key, tensor in zip(keys, map(Tensor._make, zip(named, keys, named.values()))):
-        if key is None:
-            strangers.append(tensor.name)
-            continue
-        part, prefix, layer, role, _, _ = key
-        tensors = grouped.setdefault((part, prefix, layer), {})
-        if role in tensors:
-            raise AdapterError(
-                f"names one tensor twice: {tensors[role].name!r} and {tensor.name!r} are the same factor"
-            )
-        if tensor.info.dtype not in FLOATS and role != "alpha":
-            raise AdapterError(f"stores {tensor.name!r} as {tensor.info.dtype}: adapters are stored in floating point")
-        tensors[role] = tensor
-    if all(tensors.keys() <= {"alpha"} for tensors in grouped.values()):
-        return {}, strangers
-    return grouped, strangers
+def _layers(
+    outline: Outline, named: dict[str, TensorInfo], path: Path | None = None, start: int = 0
+) -> tuple[Layer, ...]:
+    infos = list(named.values())
+    grouped = [tuple(map(infos.__getitem__, group.places)) for group in outline.groups]
+    alphas = _alphas(path, start, outline, grouped) if path and "alpha" in outline.roles else repeat(None)
+    return tuple(map(_layer, outline.groups, grouped, alphas))
+
+
+def _layer(group: Group, infos: tuple[TensorInfo, ...], alpha: float | None) -> Layer:
+    part, prefix, name, roles, keys, _ = group
+    measured = measure(roles, tuple([info.shape for info in infos]))
+    return Layer(part, prefix, name, *measured, alpha, roles, keys, infos)
+
+
+def _check_names(outline: Outline, header: Header) -> None:
+    if {info.dtype for info in header.tensors.values()} - FLOATS:
+        infos = list(header.tensors.values())
+        for key, place in (pair for group in outline.groups for pair in zip(group.keys, group.places)):
+            dtype = infos[place].dtype
+            if dtype not in FLOATS and key.role != "alpha":
+                raise AdapterError(f"stores {key.name!r} as {dtype}: adapters are stored in floating point")
+    sample = list(header.tensors)[:50]
+    if sum(map(of_language_model, sample)) * 2 > len(sample):
+        raise AdapterError("is the LoRA of a language model, not of an image model")
 
 
 def _no_adapter(header: Header) -> str:
@@ -174,129 +200,34 @@ def _no_adapter(header: Header) -> str:
     return f"is no LoRA: none of its {len(header.tensors)} tensors has a name that adapters use"
 
 
-def _layer(key: tuple[str, str, str], tensors: dict[str, Tensor], alphas: dict[str, float | None]) -> Layer:
-    part, prefix, name = key
-    alpha = alphas.get(tensors["alpha"].name) if "alpha" in tensors else None
-    kind, inputs, outputs, rank, kernel, problem = measure(tuple([(r, t.info.shape) for r, t in tensors.items()]))
-    return Layer(part, prefix, name, kind, inputs, outputs, rank, kernel, tensors, alpha, problem)
-
-
-class Measured(NamedTuple):
-    """What the shapes of one layer's tensors amount to."""
-
-    kind: str
-    inputs: int | None = None
-    outputs: int | None = None
-    rank: int | None = None
-    kernel: tuple[int, ...] = ()
-    problem: str = ""
-
-
-@lru_cache(maxsize=4096)
-def measure(roles: tuple[tuple[str, tuple[int, ...]], ...]) -> Measured:
-    """Kind, size and rank of a layer from its tensors' roles and shapes."""
-    shapes = dict(roles)
-    empty = [role for role, shape in shapes.items() if 0 in shape]
-    if empty:
-        return Measured(
-            "", problem=f"its {_WORDS.get(empty[0], empty[0])} has no elements (a sharded save that was never gathered)"
-        )
-    if "down" in shapes or "up" in shapes:
-        return _lora(shapes)
-    if any(role.startswith("hada_") for role in shapes):
-        return _loha(shapes)
-    if any(role.startswith("lokr_") for role in shapes):
-        return _lokr(shapes)
-    for role, kind in (
-        ("oft", "oft"),
-        ("glora_a1", "glora"),
-        ("diff", "diff"),
-        ("norm", "norm"),
-        ("ia3", "ia3"),
-        ("diff_b", "diff"),
-    ):
-        if role in shapes:
-            shape = shapes[role]
-            full = kind == "diff" and len(shape) >= 2
-            return Measured(
-                kind, shape[1] if full else None, shape[0] if full else None, kernel=shape[2:] if full else ()
-            )
-    return Measured("", problem="has no weights, only " + ", ".join(_WORDS.get(r, r) for r in shapes))
-
-
-_WORDS = {
-    "down": "A (down) matrix",
-    "up": "B (up) matrix",
-    "mid": "middle matrix",
-    "dora_scale": "DoRA magnitude",
-    "magnitude": "DoRA magnitude",
-}
-
-
-def _lora(shapes: dict[str, tuple[int, ...]]) -> Measured:
-    down, up = shapes.get("down"), shapes.get("up")
-    if down is None or up is None:
-        return Measured(
-            "", problem=f"has its {_WORDS['up' if down is None else 'down']} only: the other half is missing"
-        )
-    mid = shapes.get("mid")
-    if len(down) < 2 or len(up) < 2 or (down[0] != up[1] if mid is None else (mid[1], mid[0]) != (down[0], up[1])):
-        return Measured("", problem=f"its factors do not fit each other: A is {_size(down)}, B is {_size(up)}")
-    kernel = mid[2:] if mid else down[2:]
-    return Measured("lora", down[1], up[0], down[0], kernel)
-
-
-def _loha(shapes: dict[str, tuple[int, ...]]) -> Measured:
-    names = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
-    if any(len(shapes.get(n, ())) != 2 for n in names):
-        return Measured("", problem="is a LoHa with a factor missing or misshapen")
-    first, second = shapes["hada_w1_a"], shapes["hada_w1_b"]
-    if "hada_t1" in shapes:
-        return Measured("loha", second[1], first[1], second[0], shapes["hada_t1"][2:])
-    if first[1] != second[0] or (first[0], second[1]) != (shapes["hada_w2_a"][0], shapes["hada_w2_b"][1]):
-        return Measured("", problem="is a LoHa whose factors do not fit each other")
-    return Measured("loha", second[1], first[0], second[0])
-
-
-def _lokr(shapes: dict[str, tuple[int, ...]]) -> Measured:
-    first, second = _half(shapes, "lokr_w1"), _half(shapes, "lokr_w2")
-    if first is None or second is None:
-        return Measured("", problem="is a LoKr with a factor missing or misshapen")
-    ranks = [shapes[f"{w}_b"][0] for w in ("lokr_w1", "lokr_w2") if f"{w}_b" in shapes]
-    return Measured("lokr", first[1] * second[1], first[0] * second[0], ranks[-1] if ranks else None, second[2:])
-
-
-def _half(shapes: dict[str, tuple[int, ...]], name: str) -> tuple[int, ...] | None:
-    """Shape of one side of the Kronecker product, whole or as a product of two."""
-    whole, a, b = shapes.get(name), shapes.get(f"{name}_a"), shapes.get(f"{name}_b")
-    if whole is not None:
-        return whole if len(whole) >= 2 else None
-    if a is None or b is None or len(a) < 2 or len(b) < 2:
-        return None
-    tucker = shapes.get("lokr_t2") if name == "lokr_w2" else None
-    if tucker is not None:
-        return (a[1], b[1], *tucker[2:])
-    return (a[0], b[1], *b[2:]) if a[1] == b[0] else None
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a number"
-
-
-def _alphas(path: Path, start: int, groups: Iterable[dict[str, Tensor]]) -> dict[str, float | None]:
-    """The one number in each `alpha` tensor; None where one holds none or several."""
-    found: dict[str, float | None] = {}
-    tensors = [group["alpha"] for group in groups if "alpha" in group]
-    if not tensors:
-        return found
+def _alphas(path: Path, start: int, outline: Outline, infos: list[tuple[TensorInfo, ...]]) -> Iterator[float | None]:
+    """The one number in each layer's `alpha` tensor; None where there is none, or it holds several."""
     with path.open("rb", buffering=0) as file:  # a few bytes here and there
-        for name, _, (dtype, shape, (begin, end)) in tensors:
-            if shape in ((), (1,)) and 0 < end - begin <= 8:
-                file.seek(start + begin)
-                found[name] = decode_scalar(dtype, file.read(end - begin))
-            else:
-                found[name] = None
-    return found
+        read = _reader(file)
+        for group, own in zip(outline.groups, infos):
+            yield _number(own[group.roles.index("alpha")], start, read) if "alpha" in group.roles else None
+
+
+def _number(info: TensorInfo, start: int, read: Callable[[int, int], bytes]) -> float | None:
+    begin, end = info.offsets
+    if end - begin > 8 or info.shape not in ((), (1,)):
+        return None
+    found = read(end - begin, start + begin)
+    if len(found) < end - begin:
+        raise AdapterError("changed while it was read: it is shorter now")
+    return decode_scalar(info.dtype, found)
+
+
+def _reader(file: io.FileIO) -> Callable[[int, int], bytes]:
+    """How to read so many bytes at a place: in one call where the system has it (not Windows)."""
+    if hasattr(os, "pread"):
+        return partial(os.pread, file.fileno())
+
+    def read(count: int, place: int) -> bytes:
+        file.seek(place)
+        return file.read(count)
+
+    return read
 
 
 _CODES = {"F16": "<e", "F32": "<f", "F64": "<d", "I64": "<q", "I32": "<i", "I16": "<h", "I8": "<b", "U8": "<B"}

@@ -6,20 +6,22 @@ the header (JSON), then the data; see https://github.com/huggingface/safetensors
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import stat
-from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 # The reference reader's own limit (safetensors src/tensor.rs, MAX_HEADER_SIZE).
 MAX_HEADER_BYTES = 100_000_000
 MAX_CONFIG_BYTES = 10_000_000
-_TOO_LARGE = 2**63
+_LARGEST = 2**63 - 1
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 
 # Bits per element; dtypes that are not listed are let through unchecked.
 _BITS = {
@@ -47,12 +49,27 @@ class HeaderError(ValueError):
     """A model file or folder that cannot be read; the message is one sentence for the user."""
 
 
-class TensorInfo(NamedTuple):
-    """One tensor: safetensors dtype name, shape, and (begin, end) in bytes from the start of its file's data."""
+class TensorInfo(msgspec.Struct, frozen=True, gc=False):
+    """One tensor: safetensors dtype name, shape, and (begin, end) in bytes from the start of its file's data.
+
+    A Struct, because a file has thousands: they come out of the parser ready and checked, in a third of the time.
+    """
 
     dtype: str
-    shape: tuple[int, ...]
-    offsets: tuple[int, int]
+    shape: tuple[_Count, ...]
+    offsets: tuple[_Count, _Count]
+
+
+class _Entry(TensorInfo, frozen=True, gc=False, rename={"offsets": "data_offsets"}):
+    """As a header spells it. The entry `__metadata__` has none of these keys: what stands here instead fits nothing."""
+
+    dtype: str = ""
+    shape: tuple[_Count, ...] = (-1,)
+    offsets: tuple[_Count, _Count] = (0, 0)
+
+
+class _Texts(msgspec.Struct, rename={"entries": "__metadata__"}):
+    entries: dict[str, str] | None = None
 
 
 class Header(NamedTuple):
@@ -119,51 +136,71 @@ def _refuse_disguise(path: Path, start: bytes) -> None:
 
 
 def _parse(name: str, raw: bytes, data_bytes: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
-    entries = _json(name, "header", raw)
-    metadata = entries.pop("__metadata__", None)
-    if metadata is None:
-        metadata = {}
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise HeaderError(f"{name} has a damaged header: its metadata is not text")
-    tensors = _tensors(entries)
-    if tensors is None:
-        tensors = {key: _tensor(name, key, entry) for key, entry in entries.items()}
+    tensors, metadata = _decoded(raw) or _checked(name, raw)
     end = max([t.offsets[1] for t in tensors.values()], default=0)
     if end > data_bytes:
         raise HeaderError(f"{name} is truncated: its header promises {end} bytes of weights, the file has {data_bytes}")
     return tensors, metadata
 
 
-def _json(name: str, what: str, raw: bytes) -> dict[str, Any]:
+_ENTRIES: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, _Entry])
+_METADATA = msgspec.json.Decoder(_Texts)
+
+
+def _decoded(raw: bytes) -> tuple[dict[str, TensorInfo], dict[str, str]] | None:
+    """Tensors and metadata of a header in which all is well; None where `_checked` has to look."""
     try:
-        value = json.loads(raw.decode("utf-8"))
+        entries = _ENTRIES.decode(raw)
+        metadata = _METADATA.decode(raw).entries
+    except (ValueError, RecursionError):
+        return None
+    # a key that stands there twice is one in the dictionary
+    if raw.count(b'"data_offsets"') + raw.count(b'"__metadata__"') != len(entries):
+        return None
+    if metadata is not None:
+        del entries["__metadata__"]
+    kinds = {(t.dtype, t.shape, t.offsets[1] - t.offsets[0]) for t in entries.values()}
+    return (entries, metadata or {}) if all(_fit(*kind) for kind in kinds) else None
+
+
+def _checked(name: str, raw: bytes) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+    """The same, one entry after the other. Raises HeaderError for the first that is wrong."""
+    entries = _json(name, "header", raw, functools.partial(_once, name))
+    metadata = entries.pop("__metadata__", None)
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise HeaderError(f"{name} has a damaged header: its metadata is not text")
+    return {key: _tensor(name, key, entry) for key, entry in entries.items()}, metadata
+
+
+def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys differ, as the format asks."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise HeaderError(f"{name} has a damaged header: it names {key[:200]!r} twice")
+        found[key] = value
+    return found
+
+
+def _json(name: str, what: str, raw: bytes, make: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=make)
         if isinstance(value, dict):
             "".join(value).encode()  # lone surrogates would only fail when printed
             return value
+    except HeaderError:
+        raise
     except (ValueError, RecursionError) as problem:
         raise HeaderError(f"{name} has a damaged {what}: it is not valid JSON") from problem
     raise HeaderError(f"{name} has a damaged {what}: it is not a JSON object")
 
 
-def _tensors(entries: dict[str, Any]) -> dict[str, TensorInfo] | None:
-    """All tensors, judged together as `_tensor` judges one; None where one is damaged, or there are none."""
-    try:
-        dtypes, shapes, offsets = zip(*map(itemgetter("dtype", "shape", "data_offsets"), entries.values()))
-    except (TypeError, KeyError, ValueError):
-        return None
-    if {*map(type, dtypes)} != {str} or {*map(type, shapes), *map(type, offsets)} != {list}:
-        return None
-    if {*map(type, chain(*shapes, *offsets))} != {int} or {*map(len, offsets)} != {2}:
-        return None
-    infos = list(map(TensorInfo._make, zip(dtypes, map(tuple, shapes), map(tuple, offsets))))
-    sound = [0 <= first <= end < _TOO_LARGE and _fit(dtype, shape, end - first) for dtype, shape, (first, end) in infos]
-    return dict(zip(entries, infos)) if all(sound) else None
-
-
-@lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)
 def _fit(dtype: str, shape: tuple[int, ...], length: int) -> bool:
     """Whether a tensor of this shape has this length; of an unknown dtype only the shape is judged."""
-    if len(shape) > 64 or not all(map(_is_count, shape)):
+    if length < 0 or len(shape) > 64 or not all(map(_is_count, shape)):
         return False
     bits = _BITS.get(dtype)
     return not bits or -(-math.prod(shape) * bits // 8) == length
@@ -185,7 +222,7 @@ def _tensor(name: str, key: str, entry: Any) -> TensorInfo:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _TOO_LARGE
+    return type(value) is int and 0 <= value <= _LARGEST
 
 
 def _config(path: Path, label: str) -> dict[str, Any]:

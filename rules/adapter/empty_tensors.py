@@ -27,7 +27,7 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     ```
     """
     broken = [layer for layer in adapter.layers if layer.problem]
-    empty = [layer for layer in broken if any(0 in t.info.shape for t in layer.tensors.values())]
+    empty = [layer for layer in broken if any(0 in info.shape for info in layer.infos)]
     if empty:
         yield adapter.finding(
             f"{len(empty)} of {len(adapter.layers)} layers have tensors without elements, e.g. {empty[0].name}: the "

@@ -99,6 +99,13 @@ def test_no_lora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "flux2-klein-4b" in out  # the others are told all the same
 
 
+def test_tensors_of_no_layer_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An embedding in the same file: no program takes it for a layer."""
+    extra = {"bundle_emb.zwx.clip_l": [2, 768]}
+    path = made(tmp_path, model=KLEIN, format="comfyui", targets="single_blocks.0", extra=extra).file.path
+    assert "tensors of no layer: 1, e.g. bundle_emb.zwx.clip_l" in call(capsys, "inspect", path)[1]
+
+
 def test_names_cannot_paint_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stem = "transformer.\x1b[31mred"
     extra = {f"{stem}.lora_A.weight": [2, 8], f"{stem}.lora_B.weight": [8, 2]}

@@ -1,0 +1,73 @@
+"""What the names of a file's tensors say by themselves: which layers there are, and which tensors make up each.
+
+Checkpoints of a run, and the files one trainer writes for a model, share their names. Their outline is one object,
+known by its identity: what follows from names alone is worked out once for all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from lora_doctor.adapter.keys import Key, parse
+
+
+class TwiceError(ValueError):
+    """Two names in the same file mean one factor of one layer."""
+
+
+class Group(NamedTuple):
+    """One layer, and the tensors that make it up: roles and keys in parallel, and where each stands in the header."""
+
+    part: str
+    prefix: str
+    name: str
+    roles: tuple[str, ...]
+    keys: tuple[Key, ...]
+    places: tuple[int, ...]
+
+
+class Outline(msgspec.Struct, frozen=True, eq=False):
+    """Layers in file order. strangers: names of tensors that belong to no layer. roles, suffixes, infixes: all
+    that occur."""
+
+    groups: tuple[Group, ...]
+    strangers: tuple[str, ...]
+    roles: frozenset[str]
+    suffixes: frozenset[str]
+    infixes: frozenset[str]
+
+
+@lru_cache(maxsize=16)  # half a megabyte each
+def outline_of(names: tuple[str, ...]) -> Outline:
+    """Sort a file's tensors into layers. Raises TwiceError."""
+    grouped: dict[str, tuple[list[Key], list[int]]] = {}
+    keys = list(map(parse, names))
+    for place, key in enumerate(keys):
+        if key is None:
+            continue
+        together = grouped.get(key[6])
+        if together is None:
+            grouped[key[6]] = [key], [place]
+        else:
+            together[0].append(key)
+            together[1].append(place)
+    own = [key for key in keys if key]
+    return Outline(
+        tuple([_group(*together) for together in grouped.values()]),
+        tuple([name for name, key in zip(names, keys) if key is None]) if len(own) < len(keys) else (),
+        frozenset([key[3] for key in own]),
+        frozenset([key[4] for key in own]),
+        frozenset([key[5] for key in own]) - {""},
+    )
+
+
+def _group(keys: list[Key], places: list[int]) -> Group:
+    roles = tuple([key[3] for key in keys])
+    if len({*roles}) < len(roles):
+        first, second = next((a, b) for a, b in itertools.combinations(keys, 2) if a.role == b.role)
+        raise TwiceError(f"{first.name!r} and {second.name!r}")
+    return Group(*keys[0][:3], roles, tuple(keys), tuple(places))
