@@ -90,7 +90,8 @@ FAMILIES = {
     "sdxl": ("sdxl", None),
 }
 
-# `seed` is the attention-only list that older recipes carry over from SD and SANA
+# `seed` is the attention-only list that older recipes carry over from SD and SANA. In `attention`, to_qkv_mlp_proj is
+# query, key, value and the MLP's first layer of Klein's single blocks in one; their attn.to_out ends both.
 PRESETS = {
     "attention": [
         "to_q",
@@ -104,7 +105,7 @@ PRESETS = {
         "to_qkv_mlp_proj",
         "attn.to_out",
     ],
-    "seed": ["attn.to_k", "attn.to_q", "attn.to_v"],
+    "seed": ["to_k", "to_q", "to_v"],
 }
 TABLES = (
     "captions",

@@ -70,7 +70,7 @@ def namings(model_id: str) -> tuple[str, ...]:
 def table(model_id: str, naming: str = "diffusers") -> tuple[Module, ...]:
     """All Linear and Conv2d layers of a model; KeyError for a model or naming without a table."""
     rows = _document()["models"][model_id][naming]
-    return tuple(_module(name, shape) for shape, patterns in rows for p in patterns for name in expand(p))
+    return tuple(layer(name, shape) for shape, patterns in rows for p in patterns for name in expand(p))
 
 
 @functools.cache
@@ -78,7 +78,8 @@ def _document() -> Any:
     return json.loads((Path(__file__).parent / "modules.json").read_text(encoding="utf-8"))
 
 
-def _module(name: str, shape: list[int]) -> Module:
+def layer(name: str, shape: Sequence[int]) -> Module:
+    """A layer by the shape of its weight."""
     kernel = (shape[2], shape[3]) if len(shape) == 4 else None
     block = _BLOCK.match(name)
     return Module(name, shape[0], shape[1], kernel, block[0] if block else None)
@@ -124,6 +125,11 @@ def coverage(
         return _contains(modules, _listed(targets), _listed(exclude))
     if style != "peft":
         raise ValueError(f"unknown matching style {style!r}")
+    return cover(modules, targets, exclude)
+
+
+def cover(modules: tuple[Module, ...], targets: Sequence[str] | str, exclude: Sequence[str] | str = ()) -> Coverage:
+    """What PEFT's targets reach of these layers, as `coverage` says it of a known model."""
     names = [m.name for m in modules]
     containers = sorted({c for n in names for c in _parents(n)} - set(names))
     excluded = _peft(exclude)

@@ -63,7 +63,6 @@ class Family(Protocol):
 
     ID: str  # as in lora_doctor.models.families
     DENOISER: str  # the pipeline's name of what is trained: transformer, unet
-    ATTENTION: tuple[str, ...]  # PEFT targets: every projection of the attention layers
 
     def assemble(self, pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> Models:
         """The parts of a loaded pipeline; `micro` is what a micro model's folder says of itself."""

@@ -29,11 +29,6 @@ from lora_doctor.train.job import Timesteps
 ID = "flux2-klein"
 DENOISER = "transformer"
 LAYERS, TOKENS = (9, 18, 27), 512
-# the single blocks' to_qkv_mlp_proj is query, key, value and the MLP's first layer in one; their to_out ends both
-ATTENTION: tuple[str, ...] = (
-    "to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", "to_qkv_mlp_proj",
-    "attn.to_out",
-)  # fmt: skip
 
 
 def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> Models:

@@ -31,7 +31,6 @@ from lora_doctor.train.job import Timesteps
 ID = "sana"
 DENOISER = "transformer"
 TOKENS = 300
-ATTENTION: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
 
 
 def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> Models:

@@ -29,7 +29,6 @@ from lora_doctor.train.job import Timesteps
 
 ID = "sdxl"
 DENOISER = "unet"
-ATTENTION: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
 _PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction"}
 
 

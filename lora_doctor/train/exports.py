@@ -1,0 +1,168 @@
+"""Adapters to and from files: what diffusers loads, with the metadata it needs, and from it what other programs load.
+
+Without `lora_adapter_metadata` diffusers takes alpha for equal to the rank, and a LoRA loads at another strength than
+it was trained at.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
+from torch import Tensor
+
+from lora_doctor.adapter.convert import convert
+from lora_doctor.adapter.facts import Adapter as File
+from lora_doctor.adapter.facts import examine
+from lora_doctor.adapter.read import AdapterError
+from lora_doctor.adapter.write import replace
+from lora_doctor.train.adapters import DTYPES, NAME, components, restore, state
+from lora_doctor.train.families import Family, Models
+from lora_doctor.train.job import Adapter
+from lora_doctor.train.targets import UnfitError
+
+# transformers 5.23 dropped a level of CLIP's first encoder; every loader of files knows it, some know nothing else
+_HERE, _IN_FILES = "text_encoder.encoder.", "text_encoder.text_model.encoder."
+_RECORDED = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "lora_bias")
+
+
+def save(
+    family: Family, models: Models, path: Path, *, dtype: str = "bf16", metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write the adapter as diffusers loads it, beside `path` and then renamed; an existing file is replaced.
+
+    LoKr and LoHa get LyCORIS' names, with alpha in the file: diffusers loads neither.
+    """
+    tensors = {_named(key): _plain(value, dtype) for key, value in state(family, models).items()}
+    written = {"format": "pt", **(metadata or {})}
+    config = next(iter(_configs(family, models).values()))
+    if hasattr(config, "lora_alpha"):
+        written["lora_adapter_metadata"] = json.dumps(_recorded(family, models), sort_keys=True)
+    else:
+        tensors |= _alphas(tensors, config)
+    content = serialised(tensors, written)
+
+    def fill(file: IO[bytes]) -> None:
+        file.write(content)
+
+    replace(path, fill, overwrite=True)
+
+
+def _named(key: str) -> str:
+    return _IN_FILES + key.removeprefix(_HERE) if key.startswith(_HERE) else key
+
+
+def _unnamed(key: str) -> str:
+    return _HERE + key.removeprefix(_IN_FILES) if key.startswith(_IN_FILES) else key
+
+
+def _plain(tensor: Tensor, dtype: str) -> Tensor:
+    return tensor.to("cpu", DTYPES[dtype]).contiguous().clone()
+
+
+def _configs(family: Family, models: Models) -> dict[str, Any]:
+    """PEFT's configs of the components that have an adapter."""
+    found = components(family, models, encoders=True)
+    return {n: m.peft_config[NAME] for n, m in found.items() if NAME in getattr(m, "peft_config", {})}
+
+
+def _recorded(family: Family, models: Models) -> dict[str, Any]:
+    """What diffusers hands to PEFT's LoraConfig when it loads the file; no more, since older PEFT knows less."""
+    recorded: dict[str, Any] = {}
+    for component, config in _configs(family, models).items():
+        targets = config.target_modules
+        recorded[f"{component}.target_modules"] = targets if isinstance(targets, str) else sorted(targets)
+        recorded[f"{component}.init_lora_weights"] = True
+        recorded |= {f"{component}.{key}": getattr(config, key) for key in _RECORDED}
+    return recorded
+
+
+def _alphas(tensors: dict[str, Tensor], config: Any) -> dict[str, Tensor]:
+    """Alpha by layer; where both LoKr matrices are whole, LyCORIS knows no scale: it goes into the first matrix."""
+    made = {}
+    for layer in {key.rpartition(".")[0] for key in tensors}:
+        rank = next((tensors[key].shape[0] for key in _factors(layer) if key in tensors), None)
+        alpha = _pattern(config.alpha_pattern, layer, config.alpha)
+        if rank is None:
+            tensors[f"{layer}.lokr_w1"] *= alpha / _pattern(config.rank_pattern, layer, config.r)
+        else:
+            made[f"{layer}.alpha"] = torch.tensor(float(alpha))
+    return made
+
+
+def _factors(layer: str) -> tuple[str, ...]:
+    return (f"{layer}.lokr_w1_b", f"{layer}.lokr_w2_b", f"{layer}.hada_w1_b")
+
+
+def _pattern(patterns: Mapping[str, float], layer: str, default: float) -> float:
+    from peft.utils.other import get_pattern_key
+
+    return patterns.get(get_pattern_key(list(patterns), layer), default)
+
+
+def export(path: Path, target: str) -> tuple[Path | None, tuple[str, ...]]:
+    """Write a saved adapter again with another program's names, beside it; what was written, and what to know.
+
+    target: "comfyui" or "kohya". None where this adapter has no such form; the note says why.
+    """
+    output = path.with_name(f"{path.stem}-{target}.safetensors")
+    try:
+        return output, convert(examine(path), target, output, overwrite=True).notes
+    except AdapterError as problem:
+        return None, (f"no {target} file: {problem.sentence}",)
+
+
+def begin_from(family: Family, models: Models, adapter: Adapter) -> str:
+    """Continue from the file or folder `adapter.start_from`; says what was taken.
+
+    Raises:
+        UnfitError: the file is another kind or rank, or of another model.
+    """
+    if adapter.start_from is None:
+        return "the adapter starts fresh"
+    try:
+        scales, tensors = _diffusers(examine(_file(adapter.start_from)))
+    except AdapterError as problem:
+        raise UnfitError("adapter.start_from", problem.sentence) from problem
+    own = _scales(family, models)
+    for key in tensors:
+        layer, _, _ = key.partition(".lora_B.")
+        if layer in own and layer in scales:
+            tensors[key] = tensors[key].float() * (scales[layer] / own[layer])
+    restore(family, models, tensors)
+    return f"the adapter starts from {adapter.start_from} ({len(scales)} layers)"
+
+
+def _file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    names = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors", "adapter.safetensors")
+    return next((path / name for name in names if (path / name).is_file()), path)
+
+
+def _diffusers(file: File) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """The file's tensors under diffusers' names, whatever it has, and each layer's scale."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "diffusers.safetensors"
+        convert(file, "diffusers", output)
+        tensors = {_unnamed(key): value for key, value in load_file(output).items()}
+        made = examine(output)
+    stems = [next(iter(layer.tensors.values())).name.partition(".lora_")[0] for layer in made.layers]
+    return {_unnamed(stem): scale for stem, scale in zip(stems, made.scales.trained)}, tensors
+
+
+def _scales(family: Family, models: Models) -> dict[str, float]:
+    """What each layer of the injected adapter is multiplied with."""
+    return {
+        f"{component}.{name}": layer.scaling[NAME]
+        for component, module in components(family, models, encoders=True).items()
+        for name, layer in module.named_modules()
+        if isinstance(layer, BaseTunerLayer)
+    }
