@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lora_doctor.adapter.facts import Adapter, examine
 from lora_doctor.adapter.judge import judge
-from lora_doctor.adapter.sample import Sample, write_sample
+from lora_doctor.adapter.sample import Sample, write_base, write_sample
 from lora_doctor.models.identify import identify
 from lora_doctor.result import Found
 
-_OWN = ("base", "again", "weights", "trainer")
+_OWN = ("base", "again", "weights", "base_weights", "trainer")
 
 
 def lay_out(text: str, folder: Path, name: str = "config.safetensors") -> list[Path]:
@@ -30,7 +30,8 @@ def reads_weights(text: str) -> bool:
 
 
 def judge_example(text: str, paths: list[Path]) -> list[Found]:
-    """What all rules find. `base` names the model it is used with, `trainer` one that shall train on from it."""
+    """What all rules find. `base` names the model it is used with, `trainer` one that shall train on from it;
+    `base_weights` puts weights like those of the samples beside it, for the layers it changes."""
     from lora_doctor.adapter.series import series_of
 
     values = tomllib.loads(text)
@@ -39,6 +40,8 @@ def judge_example(text: str, paths: list[Path]) -> list[Found]:
     adapters = [examine(path, base=base, trainer=trainer, key="weights" if trainer else "") for path in paths]
     if values.get("weights"):
         adapters = [_measured(adapter) for adapter in adapters]
+    if values.get("base_weights"):
+        adapters = [_compared(adapter) for adapter in adapters]
     series = series_of(adapters)
     found, problems = judge([*adapters, *([series] if series else [])])
     assert not problems, problems
@@ -49,3 +52,10 @@ def _measured(adapter: Adapter) -> Adapter:
     from lora_doctor.adapter.health import measure
 
     return adapter._replace(health=measure(adapter))
+
+
+def _compared(adapter: Adapter) -> Adapter:
+    from lora_doctor.adapter.strength import with_ratios
+
+    base = write_base(adapter.file.path.with_name("base-weights.safetensors"), adapter.layers)
+    return adapter._replace(health=with_ratios(adapter, base) or adapter.health)

@@ -7,12 +7,13 @@ import random
 import re
 import struct
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lora_doctor.adapter.keys import flatten
+from lora_doctor.adapter.read import Layer
 from lora_doctor.adapter.write import BYTES, Entry, write_file
 from lora_doctor.models.modules import Module, namings, table
 
@@ -68,6 +69,16 @@ def parse_sample(text: str) -> Sample:
 def write_sample(path: Path, sample: Sample) -> Path:
     """Write the file; returns its path."""
     write_file(path, entries_of(sample), dict(sample.metadata), overwrite=True)
+    return path
+
+
+def write_base(path: Path, layers: Iterable[Layer]) -> Path:
+    """Write weights for the model that has these layers; returns the path."""
+    entries = [
+        _tensor(f"{layer.name}.weight", (layer.outputs or 1, layer.inputs or 1, *layer.kernel), "BF16", number)
+        for number, layer in enumerate(layers)
+    ]
+    write_file(path, entries, {}, overwrite=True)
     return path
 
 

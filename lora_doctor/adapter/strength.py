@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from lora_doctor.adapter import arrays, names
 from lora_doctor.adapter.facts import Adapter
 from lora_doctor.adapter.health import Health
 from lora_doctor.adapter.identify import BY_ID
-from lora_doctor.adapter.read import FLOATS
+from lora_doctor.adapter.read import FLOATS, decode_scalar
 from lora_doctor.models.header import HeaderError, TensorInfo, read_header
 
 SAMPLE = 1_000_000  # numbers of each weight
@@ -40,8 +41,22 @@ def with_ratios(adapter: Adapter, base: Path) -> Health | None:
     return health._replace(layers=tuple(layers))
 
 
-def _tensors(base: Path) -> dict[str, tuple[Path, int, TensorInfo]]:
-    """Weights of the base's denoiser by layer: file, start of its data, and place."""
+class Stored(NamedTuple):
+    """One of the base's weights: file, start of the file's data, place, and what its numbers are to be multiplied by
+    (fp8 checkpoints of ComfyUI and others keep a scale beside each weight)."""
+
+    file: Path
+    start: int
+    info: TensorInfo
+    scale: float
+
+
+_SCALES = (".scale_weight", ".weight_scale")
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.")
+
+
+def _tensors(base: Path) -> dict[str, Stored]:
+    """Weights of the base's denoiser by layer."""
     folder = next((base / n for n in ("transformer", "unet") if (base / n).is_dir()), base)
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else [folder]
     found = {}
@@ -50,30 +65,46 @@ def _tensors(base: Path) -> dict[str, tuple[Path, int, TensorInfo]]:
         with file.open("rb") as raw:
             start = 8 + int.from_bytes(raw.read(8), "little")
         for name, info in header.tensors.items():
-            if name.endswith(".weight") and info.dtype in FLOATS:
-                layer = name.removesuffix(".weight")
-                for prefix in ("model.diffusion_model.", "diffusion_model."):
-                    layer = layer.removeprefix(prefix)
-                found[layer] = (file, start, info)
+            if not name.endswith(".weight") or info.dtype not in FLOATS:
+                continue
+            layer = name.removesuffix(".weight")
+            scale = next((header.tensors[layer + s] for s in _SCALES if layer + s in header.tensors), None)
+            factor = 1.0 if scale is None else _scalar(file, start, scale)
+            if factor is not None:
+                found[_plain(layer)] = Stored(file, start, info, factor)
     return found
 
 
-def _norm(index: dict[str, tuple[Path, int, TensorInfo]], naming: str, layer: str) -> float | None:
+def _plain(layer: str) -> str:
+    return next((layer[len(prefix) :] for prefix in _PREFIXES if layer.startswith(prefix)), layer)
+
+
+def _scalar(file: Path, start: int, info: TensorInfo) -> float | None:
+    """The one number of a scale; None for a scale by rows or blocks, which no sample of the weights can use."""
+    if math.prod(info.shape) != 1 or info.dtype not in FLOATS:
+        return None
+    with file.open("rb") as raw:
+        raw.seek(start + info.offsets[0])
+        return decode_scalar(info.dtype, raw.read(info.offsets[1] - info.offsets[0]))
+
+
+def _norm(index: dict[str, Stored], naming: str, layer: str) -> float | None:
     place = names.find(naming, layer)
     if place is None:
         return None
     if place.dotted in index:
-        return _sampled(*index[place.dotted], 0, 1)
+        return _sampled(index[place.dotted], 0, 1)
     if place.whole and place.naming == "native":
-        parts = [_sampled(*index[p], 0, 1) for p in place.pair.parts if p in index]
+        parts = [_sampled(index[p], 0, 1) for p in place.pair.parts if p in index]
         return math.sqrt(sum(p**2 for p in parts)) if len(parts) == len(place.pair.parts) else None
     native = index.get(place.pair.native)
     equal = len(place.pair.parts) in (1, 2, 3)
-    return _sampled(*native, place.row, len(place.pair.parts)) if native and equal else None
+    return _sampled(native, place.row, len(place.pair.parts)) if native and equal else None
 
 
-def _sampled(file: Path, start: int, info: TensorInfo, part: int, parts: int) -> float:
+def _sampled(weight: Stored, part: int, parts: int) -> float:
     """Norm of one of `parts` equal stretches of rows, from a sample."""
+    file, start, info, scale = weight
     width = arrays.numpy_type(info.dtype).itemsize
     count = (info.offsets[1] - info.offsets[0]) // width // parts
     begin = start + info.offsets[0] + part * count * width
@@ -86,4 +117,4 @@ def _sampled(file: Path, start: int, info: TensorInfo, part: int, parts: int) ->
             numbers = arrays.widen(np.frombuffer(raw.read(length * width), arrays.numpy_type(info.dtype)))
             squares += float((numbers.astype(np.float64) ** 2).sum())
             seen += numbers.size
-    return math.sqrt(squares / seen * count) if seen else 0.0
+    return abs(scale) * math.sqrt(squares / seen * count) if seen else 0.0

@@ -223,6 +223,24 @@ def test_strength_beside_the_base(tmp_path: Path) -> None:
     assert math.isclose(layer.ratio, layer.norm / np.linalg.norm(base), rel_tol=0.01)
 
 
+@pytest.mark.parametrize("suffix", ["scale_weight", "weight_scale"])
+def test_strength_beside_a_scaled_fp8_base(tmp_path: Path, suffix: str) -> None:
+    """Such a file holds each weight divided by a number of its own, which stands beside it."""
+    adapter = made(tmp_path, model="flux2-klein-4b", targets="^proj_out$")
+    adapter = adapter._replace(health=measure(adapter))
+    base, scale = noise(5, 128, 3072), np.float32(0.02)
+    stored = (base / scale).astype(ml_dtypes.float8_e4m3fn)
+    entries = [
+        Entry("final_layer.linear.weight", "F8_E4M3", base.shape, stored.tobytes),
+        Entry(f"final_layer.linear.{suffix}", "F32", (), scale.tobytes),
+    ]
+    write_file(tmp_path / "base.safetensors", entries, {})
+    health = with_ratios(adapter, tmp_path / "base.safetensors")
+    assert health is not None
+    assert health.layers[0].ratio is not None
+    assert math.isclose(health.layers[0].ratio, health.layers[0].norm / np.linalg.norm(base), rel_tol=0.01)
+
+
 # ---- new files
 
 
