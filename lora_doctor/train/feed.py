@@ -17,9 +17,10 @@ from lora_doctor.source.document import SourceError
 from lora_doctor.train.cache import Store, Tensors
 from lora_doctor.train.captions import every_caption, shown_caption
 from lora_doctor.train.encode import Sources, Tell, encoded, prepare_images, prepare_prompts, read
-from lora_doctor.train.families import collate
-from lora_doctor.train.images import Item, Told, items_of, read_pictures
+from lora_doctor.train.families import collate, micro_of
+from lora_doctor.train.images import Item, Picture, Told, items_of, read_pictures
 from lora_doctor.train.job import Job
+from lora_doctor.train.prompts import matrix, pairs, unrelated
 from lora_doctor.train.sampler import Batch, Order
 from lora_doctor.train.split import split
 
@@ -72,6 +73,16 @@ class Examples(Sequence[Example]):
         caption = item.picture.caption
         prompt = self._feed.prompt(caption)
         return Example(value["latents"], prompt, caption, item.picture.path.name, sizes_of(item), value.get("mask"))
+
+    @property
+    def captions(self) -> list[str]:
+        """The caption of every image, regularisation images aside; nothing is fetched for it."""
+        pictures = dict.fromkeys(self._feed.items[place].picture for place in self._places)
+        return [picture.caption for picture in pictures if not picture.regularisation]
+
+    def prompt(self, text: str) -> Tensors:
+        """The encoding of any text that was asked for when the run was prepared."""
+        return self._feed.prompt(text)
 
 
 class Feed:
@@ -171,6 +182,15 @@ def sizes_of(item: Item) -> torch.Tensor:
     return torch.tensor([height, width, max(0, top), max(0, left), place.height, place.width], dtype=torch.float32)
 
 
+def watched(job: Job, pictures: Sequence[Picture]) -> list[str]:
+    """Every prompt that a run is watched with, the user's among them."""
+    captions = [picture.caption for picture in pictures if not picture.regularisation]
+    trigger, said = job.captions.trigger, micro_of(job.model.path)
+    slots = matrix(captions, trigger, job.purpose, job.validation.prompts, said)
+    texts = [each for pair in pairs(captions, trigger, job.purpose, said) for each in pair]
+    return list(dict.fromkeys([*(slot.prompt for slot in slots), *texts, *unrelated(captions, said)]))
+
+
 class Prepared(NamedTuple):
     """All that a loop needs of its data. `notes` are sentences for the user; items behind `trained` are held out."""
 
@@ -196,8 +216,8 @@ def prepare(
 ) -> Prepared:
     """Examine, split, encode and order a job's data.
 
-    `prompts` are further texts that will be asked for (those of sample images); `folder` is the cache; `wait` is called
-    when this rank's share is encoded, and returns when all ranks are.
+    Captions are encoded together with the prompts that the run is watched with, and with `prompts`; `folder` is the
+    cache; `wait` is called when this rank's share is encoded, and returns when all ranks are.
 
     Raises:
         SourceError: nothing to train on, an unreadable file, a full disk.
@@ -212,7 +232,9 @@ def prepare(
         keys = prepare_images(store, items, sources, workers=job.memory.workers, tell=tell, rank=rank, ranks=ranks)
     if job.memory.cache_text:
         # the caption of an item as the probes ask for it is the first of its variants
-        texts = dict.fromkeys([*every_caption(item.picture.captions for item in items), *prompts])
+        texts = dict.fromkeys(
+            [*every_caption(item.picture.captions for item in items), *watched(job, apart.train), *prompts]
+        )
         prepare_prompts(store, list(texts), sources, tell=tell, rank=rank, ranks=ranks)
     wait()
     order = Order(
