@@ -118,7 +118,8 @@ def restore(family: Family, models: Models, tensors: Mapping[str, Tensor]) -> No
         if key not in own:
             raise UnfitError("adapter.start_from", f"it trains {key}, which this adapter does not")
         if own[key].shape != value.shape:
-            raise UnfitError("adapter.start_from", f"{key} is {list(value.shape)} there and {list(own[key].shape)} here")
+            there, here = list(value.shape), list(own[key].shape)
+            raise UnfitError("adapter.start_from", f"{key} is {there} there and {here} here: another rank or model")
     for component, module in components(family, models, encoders=True).items():
         begin = f"{component}."
         given = {key.removeprefix(begin): value for key, value in tensors.items() if key.startswith(begin)}

@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -22,11 +22,12 @@ from lora_doctor.adapter.convert import convert
 from lora_doctor.adapter.facts import Adapter as File
 from lora_doctor.adapter.facts import examine
 from lora_doctor.adapter.read import AdapterError
-from lora_doctor.adapter.write import replace
 from lora_doctor.train.adapters import DTYPES, NAME, components, restore, state
 from lora_doctor.train.families import Family, Models
-from lora_doctor.train.job import Adapter
+from lora_doctor.train.folder import WEIGHTS
+from lora_doctor.train.job import Adapter, Job
 from lora_doctor.train.targets import UnfitError
+from lora_doctor.write import write_beside
 
 # transformers 5.23 dropped a level of CLIP's first encoder; every loader of files knows it, some know nothing else
 _HERE, _IN_FILES = "text_encoder.encoder.", "text_encoder.text_model.encoder."
@@ -34,6 +35,19 @@ _RECORDED = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "
 
 
 def save(
+    family: Family, models: Models, job: Job, folder: Path, metadata: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Write a checkpoint's LoRA files, under the names of `folder.WEIGHTS`; what to know about them.
+
+    The one for diffusers is always written: the others are made from it, and it is what lora-doctor reads itself.
+    """
+    path = folder / WEIGHTS["diffusers"]
+    write(family, models, path, dtype=job.precision.save, metadata=metadata)
+    notes = [export(path, name, folder / WEIGHTS[name]) for name in job.saving.formats if name != "diffusers"]
+    return tuple(note for each in notes for note in each)
+
+
+def write(
     family: Family, models: Models, path: Path, *, dtype: str = "bf16", metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write the adapter as diffusers loads it, beside `path` and then renamed; an existing file is replaced.
@@ -47,12 +61,7 @@ def save(
         written["lora_adapter_metadata"] = json.dumps(_recorded(family, models), sort_keys=True)
     else:
         tensors |= _alphas(tensors, config)
-    content = serialised(tensors, written)
-
-    def fill(file: IO[bytes]) -> None:
-        file.write(content)
-
-    replace(path, fill, overwrite=True)
+    write_beside(path, serialised(tensors, written))
 
 
 def _named(key: str) -> str:
@@ -107,16 +116,15 @@ def _pattern(patterns: Mapping[str, float], layer: str, default: float) -> float
     return patterns.get(get_pattern_key(list(patterns), layer), default)
 
 
-def export(path: Path, target: str) -> tuple[Path | None, tuple[str, ...]]:
-    """Write a saved adapter again with another program's names, beside it; what was written, and what to know.
+def export(path: Path, target: str, output: Path) -> tuple[str, ...]:
+    """Write a saved adapter again with another program's names ("comfyui", "kohya"); what to know about it.
 
-    target: "comfyui" or "kohya". None where this adapter has no such form; the note says why.
+    Where this adapter has no such form, nothing is written, and the note says why.
     """
-    output = path.with_name(f"{path.stem}-{target}.safetensors")
     try:
-        return output, convert(examine(path), target, output, overwrite=True).notes
+        return convert(examine(path), target, output, overwrite=True).notes
     except AdapterError as problem:
-        return None, (f"no {target} file: {problem.sentence}",)
+        return (f"no {target} file: {problem.sentence}",)
 
 
 def begin_from(family: Family, models: Models, adapter: Adapter) -> str:

@@ -45,7 +45,8 @@ def reach(layers: tuple[Module, ...], adapter: Adapter) -> Coverage:
         left = " after `adapter.exclude`" if adapter.exclude and cover(layers, targets).modules else ""
         raise UnfitError("adapter.targets", f"{_listed(targets)} matches no layer of the model{left}; {_names(layers)}")
     if found.unmatched and adapter.targets not in PRESETS:
-        raise UnfitError("adapter.targets", f"{_listed(found.unmatched)} matches no layer of the model; {_names(layers)}")
+        lost = _listed(found.unmatched)
+        raise UnfitError("adapter.targets", f"{lost} matches no layer of the model; {_names(layers)}")
     _check(found.modules, adapter)
     return found
 
@@ -58,7 +59,8 @@ def _check(reached: Iterable[Module], adapter: Adapter) -> None:
                 raise UnfitError(f"adapter.{key}", f"{pattern!r} matches none of the {len(names)} layers trained")
     depthwise = next((m.name for m in reached if m.kernel and m.kernel != (1, 1) and m.inputs == 1), None)
     if depthwise:
-        raise UnfitError("adapter.targets", f"{depthwise} is a depthwise convolution, which takes no adapter: exclude it")
+        what = f"{depthwise} is a depthwise convolution, which takes no adapter"
+        raise UnfitError("adapter.targets", f"{what}: leave it out with `adapter.exclude`")
 
 
 def _listed(targets: Sequence[str] | str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -188,6 +188,16 @@ def present(models: Models, *modules: Any) -> Iterator[None]:
 def _move(module: Any, device: Any) -> None:
     if module.device != device:
         module.to(device)
+
+
+def as_loaded(models: Models) -> AbstractContextManager[Any]:
+    """Inside, the denoiser computes in its own format, as the pipeline does; autocast around it is switched off.
+
+    Under autocast SANA's linear attention would overflow in fp16, and norms differ from what inference computes.
+    """
+    import torch
+
+    return torch.autocast(models.device.type, enabled=False)
 
 
 @contextmanager

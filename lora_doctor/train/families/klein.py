@@ -18,6 +18,7 @@ from lora_doctor.train.families import (
     Models,
     Prompt,
     Recommended,
+    as_loaded,
     collate,
     encoded,
     evaluating,
@@ -108,15 +109,16 @@ def levels_at(models: Models, sigmas: Tensor) -> Tensor:
 def predict(models: Models, noisy: Tensor, levels: Tensor, prompts: Prompt, sizes: Tensor | None = None) -> Tensor:
     text = prompts["prompt_embeds"].to(noisy.device, models.dtype)
     rows, columns = noisy.shape[2:]
-    predicted = models.denoiser(
-        hidden_states=noisy.flatten(2).transpose(1, 2).to(models.dtype),
-        encoder_hidden_states=text,
-        timestep=levels.to(noisy.device, models.dtype),
-        img_ids=_positions(len(noisy), rows, columns, 1, noisy.device),
-        txt_ids=_positions(len(noisy), 1, 1, text.shape[1], noisy.device),
-        guidance=None,
-        return_dict=False,
-    )[0]
+    with as_loaded(models):
+        predicted = models.denoiser(
+            hidden_states=noisy.flatten(2).transpose(1, 2).to(models.dtype),
+            encoder_hidden_states=text,
+            timestep=levels.to(noisy.device, models.dtype),
+            img_ids=_positions(len(noisy), rows, columns, 1, noisy.device),
+            txt_ids=_positions(len(noisy), 1, 1, text.shape[1], noisy.device),
+            guidance=None,
+            return_dict=False,
+        )[0]
     return cast(Tensor, predicted.transpose(1, 2).unflatten(2, (rows, columns)).float())
 
 

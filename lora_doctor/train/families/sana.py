@@ -20,6 +20,7 @@ from lora_doctor.train.families import (
     Models,
     Prompt,
     Recommended,
+    as_loaded,
     collate,
     encoded,
     evaluating,
@@ -110,13 +111,14 @@ def levels_at(models: Models, sigmas: Tensor) -> Tensor:
 
 
 def predict(models: Models, noisy: Tensor, levels: Tensor, prompts: Prompt, sizes: Tensor | None = None) -> Tensor:
-    predicted = models.denoiser(
-        noisy.to(models.dtype),
-        encoder_hidden_states=prompts["prompt_embeds"].to(noisy.device, models.dtype),
-        encoder_attention_mask=prompts["prompt_attention_mask"].to(noisy.device),
-        timestep=levels.to(noisy.device) * 1000 * models.denoiser.config.timestep_scale,
-        return_dict=False,
-    )[0]
+    with as_loaded(models):
+        predicted = models.denoiser(
+            noisy.to(models.dtype),
+            encoder_hidden_states=prompts["prompt_embeds"].to(noisy.device, models.dtype),
+            encoder_attention_mask=prompts["prompt_attention_mask"].to(noisy.device),
+            timestep=levels.to(noisy.device) * 1000 * models.denoiser.config.timestep_scale,
+            return_dict=False,
+        )[0]
     return cast(Tensor, predicted.float())
 
 

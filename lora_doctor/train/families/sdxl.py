@@ -19,6 +19,7 @@ from lora_doctor.train.families import (
     Models,
     Prompt,
     Recommended,
+    as_loaded,
     collate,
     encoded,
     evaluating,
@@ -144,16 +145,17 @@ def levels_at(models: Models, sigmas: Tensor) -> Tensor:
 def predict(models: Models, noisy: Tensor, levels: Tensor, prompts: Prompt, sizes: Tensor | None = None) -> Tensor:
     text = {key: value.to(noisy.device, models.dtype) for key, value in prompts.items()}
     told = _uncropped(models, noisy) if sizes is None else sizes
-    predicted = models.denoiser(
-        noisy.to(models.dtype),
-        levels.to(noisy.device),
-        encoder_hidden_states=text["prompt_embeds"],
-        added_cond_kwargs={
-            "text_embeds": text["pooled_prompt_embeds"],
-            "time_ids": told.to(noisy.device, models.dtype),
-        },
-        return_dict=False,
-    )[0]
+    with as_loaded(models):
+        predicted = models.denoiser(
+            noisy.to(models.dtype),
+            levels.to(noisy.device),
+            encoder_hidden_states=text["prompt_embeds"],
+            added_cond_kwargs={
+                "text_embeds": text["pooled_prompt_embeds"],
+                "time_ids": told.to(noisy.device, models.dtype),
+            },
+            return_dict=False,
+        )[0]
     return cast(Tensor, predicted.float())
 
 
