@@ -119,10 +119,15 @@ def _length(recipe: Recipe, images: int, batch: int) -> _Length:
         return _Length(steps, f"shows each of {images} images {seen:.0f} times ({recipe.id} recipe)")
     wanted = min(max(seen, band.ok[0]), band.ok[1])
     if wanted == seen:
-        return _Length(steps, f"shows each of {images} images {seen:.0f} times; published: {band.ok[0]:g} to {band.ok[1]:g}")
+        return _Length(
+            steps, f"shows each of {images} images {seen:.0f} times; published: {band.ok[0]:g} to {band.ok[1]:g}"
+        )
     fitted = max(1, round(wanted * images / batch))
-    return _Length(fitted, f"{wanted:g} showings x {images} images / batch {batch}; the {recipe.id} recipe's {steps} steps "
-                   f"would show each {seen:.0f} times, published are {band.ok[0]:g} to {band.ok[1]:g}")  # fmt: skip
+    return _Length(
+        fitted,
+        f"{wanted:g} showings x {images} images / batch {batch}; the {recipe.id} recipe's {steps} steps "
+        f"would show each {seen:.0f} times, published are {band.ok[0]:g} to {band.ok[1]:g}",
+    )
 
 
 def _rows(
@@ -170,24 +175,39 @@ def _rows(
         ("schedule.name", recipe.scheduler or "constant", "optimizer.scheduler", short),
         ("schedule.warmup_steps", recipe.warmup_steps or 0, "optimizer.warmup_steps", short),
         ("precision.compute", "bf16", "precision.compute", _why_bf16(recipe)),
-        ("precision.base", "fp8" if large else "bf16", "precision.base",
-         "9 billion parameters in bf16 take 18 GB" if large else ""),
+        (
+            "precision.base",
+            "fp8" if large else "bf16",
+            "precision.base",
+            "9 billion parameters in bf16 take 18 GB" if large else "",
+        ),
         ("precision.adapter", "fp32", "network.dtype", "small updates are rounded away in 16 bits"),
         ("precision.save", "bf16", "precision.save", "half the size, and programs compute in 16 bits"),
         ("memory.gradient_checkpointing", True, "precision.gradient_checkpointing", "memory for speed"),
         ("memory.cache_latents", True, "cache_latents", "images are encoded once"),
         ("memory.cache_text", True, "cache_text", "captions are encoded once"),
-        ("validation.prompts", prompts, "validation.prompts", "with and without the trigger: what changed, what leaked"),
+        (
+            "validation.prompts",
+            prompts,
+            "validation.prompts",
+            "with and without the trigger: what changed, what leaked",
+        ),
         ("validation.every_steps", every, "validation.every_steps", f"{CHECKPOINTS} times a run, with the checkpoints"),
-        ("validation.held_out", held_out or 0, "validation.held_out", f"kept out ({held_out}): they tell when it is "
-         "overtrained" if held_out else f"fewer than {HELD_OUT_FROM} images: none can be spared"),
+        (
+            "validation.held_out",
+            held_out or 0,
+            "validation.held_out",
+            f"kept out ({held_out}): they tell when it is overtrained"
+            if held_out
+            else f"fewer than {HELD_OUT_FROM} images: none can be spared",
+        ),
         ("validation.guidance", preview.guidance, "validation.guidance", f"what {family.title} is drawn with"),
         ("validation.sampler_steps", preview.steps, "validation.sampler_steps", f"what {family.title} is drawn with"),
         ("validation.size", [preview.edge, preview.edge], "validation.size", "the size it is trained at"),
         ("validation.seed", 42, "validation.seed", "the same for every checkpoint, so that they compare"),
         ("saving.every_steps", every, "saving.every_steps", f"{CHECKPOINTS} a run: the best one is seldom the last"),
         ("saving.keep", 0, "saving.keep", "all, until they have been compared"),
-    ]  # fmt: skip
+    ]
     rows = [_row(key, value) for key, value, _, _ in values if value is not None]
     reasons = {field: why for _, _, field, why in values if why}
     return rows, reasons, (*_size_remarks(answers, count), *_base_remarks(identity), *remarks)
@@ -220,24 +240,31 @@ def _prompts(answers: Answers) -> list[str]:
     return [f"{answers.trigger}, {scene}", scene]
 
 
-def _captions(
-    answers: Answers, listing: Listing
-) -> tuple[list[tuple[str, object, str]], str, tuple[str, ...]]:
+def _captions(answers: Answers, listing: Listing) -> tuple[list[tuple[str, object, str]], str, tuple[str, ...]]:
     """Where captions come from: the caption files that most images have, else the trigger for all."""
     counted: Counter[str] = Counter({end: len(listing.captioned(end)) for end in (".txt", ".caption")})
     extension, captioned = counted.most_common(1)[0]
     if captioned:
-        remarks = () if captioned == len(listing.images) else (
-            f"{len(listing.images) - captioned} of {len(listing.images)} images have no {extension} caption",)  # fmt: skip
-        return [("captions", "files", "caption_source"), ("caption_extension", extension, "caption_extension")], (
-            f"{captioned} of {len(listing.images)} images have a {extension} file"
-        ), remarks
+        remarks = (
+            ()
+            if captioned == len(listing.images)
+            else (f"{len(listing.images) - captioned} of {len(listing.images)} images have no {extension} caption",)
+        )
+        return (
+            [("captions", "files", "caption_source"), ("caption_extension", extension, "caption_extension")],
+            (f"{captioned} of {len(listing.images)} images have a {extension} file"),
+            remarks,
+        )
     if not answers.trigger and not answers.prompt:
         raise SourceError("the images have no captions: give --trigger, or write a caption beside each image")
-    remark = "the images have no captions: every one is trained with the same words, so what they share beside the subject "
-    return [("captions", "prompt", "caption_source"), ("prompt", answers.trigger or answers.prompt, "prompt")], (
-        "the images have no caption files"
-    ), (f"{remark}is learned with it; captions separate the two",)
+    remark = (
+        "the images have no captions: every one is trained with the same words, so what they share beside the subject "
+    )
+    return (
+        [("captions", "prompt", "caption_source"), ("prompt", answers.trigger or answers.prompt, "prompt")],
+        ("the images have no caption files"),
+        (f"{remark}is learned with it; captions separate the two",),
+    )
 
 
 def _size_remarks(answers: Answers, count: int) -> tuple[str, ...]:

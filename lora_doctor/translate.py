@@ -56,14 +56,31 @@ CONSEQUENCES = {
     "prompt_tokens": "longer, or shorter, captions are cut off",
     "processes": "how many devices there are is said when the run is started",
     "seed": "two runs differ",
-}  # fmt: skip
+}
 # What another trainer settles by itself, and its config does not say: told as left to it, not as lost
-QUIET = frozenset({
-    "text_encoder", "text_encoder_file", "vae", "vae_file", "model_file", "network.dtype", "precision.text_encoder",
-    "precision.vae", "precision.save", "cache_latents", "cache_text", "prompt_tokens", "timesteps.weighting",
-    "validation.size", "validation.guidance", "validation.sampler_steps",
-    "datasets.caption_extension", "datasets.buckets", "datasets.batch_size",
-})  # fmt: skip
+QUIET = frozenset(
+    {
+        "text_encoder",
+        "text_encoder_file",
+        "vae",
+        "vae_file",
+        "model_file",
+        "network.dtype",
+        "precision.text_encoder",
+        "precision.vae",
+        "precision.save",
+        "cache_latents",
+        "cache_text",
+        "prompt_tokens",
+        "timesteps.weighting",
+        "validation.size",
+        "validation.guidance",
+        "validation.sampler_steps",
+        "datasets.caption_extension",
+        "datasets.buckets",
+        "datasets.batch_size",
+    }
+)
 FOLDER = "images"  # where the source does not say a folder of this machine
 
 
@@ -80,8 +97,8 @@ class Lost(NamedTuple):
 class Translation(NamedTuple):
     """The files, the plan they make, and what changed on the way.
 
-    `left` are fields whose value the target settles by itself and does not tell; `chosen` fields the source leaves open,
-    with what the target does; `facts` derived ones that come out otherwise.
+    `left` are fields whose value the target settles by itself and does not tell; `chosen` fields that the source leaves
+    open, with what the target does; `facts` derived ones that come out otherwise.
     """
 
     trainer: str
@@ -170,7 +187,9 @@ def _filled(plan: Plan) -> tuple[Plan, dict[str, str]]:
     gaps: dict[str, str] = {}
     datasets = plan.datasets or (Dataset(plan.config, ""),)
     if not plan.datasets:
-        gaps["datasets"] = f"are not known here (the config that names them is missing): write their folder for `{FOLDER}`"
+        gaps["datasets"] = (
+            f"are not known here (the config that names them is missing): write their folder for `{FOLDER}`"
+        )
     filled = []
     for index, data in enumerate(datasets):
         if data.folder.value is None:
@@ -208,17 +227,13 @@ def _refuse(plan: Plan, trainer: str) -> None:
         raise SourceError(f"{trainer} trains no LoRA of {known.title if known else family}; {those}")
 
 
-def _drafted(
-    plan: Plan, trainer: str, folder: Path, name: str, reasons: Mapping[str, str], head: str
-) -> Draft:
+def _drafted(plan: Plan, trainer: str, folder: Path, name: str, reasons: Mapping[str, str], head: str) -> Draft:
     draft = Draft(canonical(plan), folder, name, reasons, head)
     writer(trainer).write(draft)
     return draft
 
 
-def _read_back(
-    plan: Plan, trainer: str, name: str, reasons: Mapping[str, str], head: str, beside: Path | None
-) -> Plan:
+def _read_back(plan: Plan, trainer: str, name: str, reasons: Mapping[str, str], head: str, beside: Path | None) -> Plan:
     """The plan of what is written, from files of the same content in a folder of their own."""
     with tempfile.TemporaryDirectory(prefix="lora-doctor-") as place:
         folder = Path(place)
@@ -248,7 +263,11 @@ def provenance(plan: Plan) -> dict[str, str]:
     """For each plan field, where its value comes from: the comment beside it in the new config."""
     found = {}
     rows = dict(plan_rows(canonical(plan)))
-    parts = {"model_file": plan.model.setting, "vae_file": plan.vae.setting, "text_encoder_file": plan.text_encoder.setting}
+    parts = {
+        "model_file": plan.model.setting,
+        "vae_file": plan.vae.setting,
+        "text_encoder_file": plan.text_encoder.setting,
+    }
     rows |= {field: setting for field, setting in parts.items() if setting.written}
     for field, setting in rows.items():
         if setting.written and setting.key:

@@ -69,7 +69,7 @@ def _ask(
     model = model or click.prompt(f"base model ({', '.join(MODELS)}, or a path)", default="klein-4b")
     if purpose is None:
         purpose = click.prompt("what is it for", type=click.Choice(PURPOSES), default="subject") if asked else "subject"
-    images = images or click.prompt("folder of the images", type=click.Path(exists=True, file_okay=False))
+    images = images or str(click.prompt("folder of the images", type=click.Path(exists=True, file_okay=False)))
     trainer = trainer or click.prompt(f"trainer ({', '.join(targets())})", default="lora-doctor")
     if trigger is None:
         trigger = click.prompt("trigger word (empty for none)", default="", show_default=False) if asked else ""

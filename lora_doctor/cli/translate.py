@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option("--run", "run_number", type=click.IntRange(min=1), help="Which run, where the file holds several.")
 @click.option("--trainer", help="Read CONFIG as this trainer's.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="What changed, for programs; with --output the files are written.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="What changed, for programs; with --output the files are written."
+)
 def translate(
     config: str,
     to: str,
@@ -46,7 +48,9 @@ def translate(
         plan = _chosen(plans, run_number)
         name = file_name(str(plan.saving.name.value or Path(config).name.partition(".")[0]))
         folder, name = place_of(output, name) if output else (Path(), name)
-        head = f"translated from {Path(config).name} ({plan.trainer}) by lora-doctor; comments say which key a value was"
+        head = (
+            f"translated from {Path(config).name} ({plan.trainer}) by lora-doctor; comments say which key a value was"
+        )
         beside = Path(document.name).absolute().parent
         made = work.translate(plan, target, folder, name, head=head, beside=beside)
     except SourceError as error:
@@ -99,12 +103,17 @@ def _print_json(made: Translation) -> None:
         "trainer": made.trainer,
         "files": {file.name: file.text for file in made.files if file.source is None},
         "lost": [
-            {"field": each.field, "wanted": each.wanted.value, "key": each.wanted.key or None, "got": each.got.value,
-             "consequence": each.consequence}
+            {
+                "field": each.field,
+                "wanted": each.wanted.value,
+                "key": each.wanted.key or None,
+                "got": each.got.value,
+                "consequence": each.consequence,
+            }
             for each in made.lost
         ],
         "left": [each.field for each in made.left],
         "chosen": {each.field: each.second.value for each in made.chosen},
         "derived": {each.name: [each.first, each.second] for each in made.facts},
-    }  # fmt: skip
+    }
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))

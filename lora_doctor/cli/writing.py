@@ -27,7 +27,7 @@ def file_name(text: str) -> str:
 
 
 def place_of(output: str, name: str) -> tuple[Path, str]:
-    """The folder of the new files and what their names begin with, from `--output`: a folder, or the main file's path."""
+    """The folder of the new files, and what their names begin with: `--output` is a folder, or the main file's path."""
     path = Path(output)
     if path.suffix and not path.is_dir():
         return path.parent, file_name(path.stem)
@@ -59,7 +59,9 @@ def write_files(folder: Path, files: Sequence[Written], *, overwrite: bool) -> N
         except SourceError as error:
             raise SourceError(f"{folder / file.name}: {error.sentence}") from None
         except OSError as error:
-            raise SourceError(f"{folder / file.name} can't be written: {(error.strerror or str(error)).lower()}") from None
+            raise SourceError(
+                f"{folder / file.name} can't be written: {(error.strerror or str(error)).lower()}"
+            ) from None
 
 
 def _link(source: Path, place: Path) -> None:

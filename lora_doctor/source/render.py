@@ -80,7 +80,9 @@ def shell_word(text: str) -> str:
 
 def powershell_word(text: str) -> str:
     """A word as PowerShell reads it."""
-    return text if _PLAIN_WORD.match(text) and "," not in text and text[0] != "@" else "'" + text.replace("'", "''") + "'"
+    return (
+        text if _PLAIN_WORD.match(text) and "," not in text and text[0] != "@" else "'" + text.replace("'", "''") + "'"
+    )
 
 
 def _word(value: Any) -> str:
@@ -127,7 +129,9 @@ def _toml_table(node: dict[str | int, Any], path: tuple[str, ...], lines: list[s
         if isinstance(item, _Leaf):
             continue
         name = ".".join((*path, _toml_key(key)))
-        for table, header in [(each, f"[[{name}]]") for each in item.values()] if _is_list(item) else [(item, f"[{name}]")]:
+        for table, header in (
+            [(each, f"[[{name}]]") for each in item.values()] if _is_list(item) else [(item, f"[{name}]")]
+        ):
             lines += ["", header]
             _toml_table(table, (*path, _toml_key(key)), lines)
 

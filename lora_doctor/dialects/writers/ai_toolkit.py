@@ -9,8 +9,12 @@ from lora_doctor.plan import Dataset
 FAMILIES = ("flux2-klein", "flux2-dev", "flux1", "sdxl")
 ARCHS = {"flux2-dev": "flux2", "flux1": "flux", "sdxl": "sdxl"}
 OPTIMIZERS = {
-    "adamw": "adamw", "adamw8bit": "adamw8bit", "adafactor": "adafactor", "prodigy": "prodigy", "lion8bit": "lion8bit",
-}  # fmt: skip
+    "adamw": "adamw",
+    "adamw8bit": "adamw8bit",
+    "adafactor": "adafactor",
+    "prodigy": "prodigy",
+    "lion8bit": "lion8bit",
+}
 KINDS = {"lora": "lora", "lokr": "lokr", "dora": "dora", "locon": "lora"}
 SCHEDULERS = {"constant": "constant", "cosine": "cosine"}
 DTYPES = {"bf16": "bf16", "fp16": "fp16", "fp32": "fp32"}
@@ -65,7 +69,7 @@ def _save(draft: Draft, job: Section) -> None:
     dtype = words.word(draft, "precision.save", draft.plan.precision.save.value or "bf16", DTYPES, "bf16")
     job.put("save.dtype", dtype, "precision.save")
     job.put("save.save_every", every, "saving.every_steps")
-    keep = saving.keep.value or words.EVERY_CHECKPOINT
+    keep = saving.keep.value or words.ALL
     job.put("save.max_step_saves_to_keep", keep, "saving.keep", "" if saving.keep.value else "all: the default keeps 5")
 
 
@@ -137,14 +141,21 @@ def _optimizer(draft: Draft, train: Section) -> None:
     if optimizer.text_encoder_learning_rate.value not in (None, rate):
         draft.cannot("optimizer.text_encoder_learning_rate", "is the same as the denoiser's here")
     train.put("optimizer_params.weight_decay", optimizer.weight_decay.value, "optimizer.weight_decay")
-    shape = words.word(draft, "optimizer.scheduler", optimizer.scheduler.value, SCHEDULERS,
-                       "cosine" if optimizer.scheduler.value == "linear" else "constant")  # fmt: skip
+    shape = words.word(
+        draft,
+        "optimizer.scheduler",
+        optimizer.scheduler.value,
+        SCHEDULERS,
+        "cosine" if optimizer.scheduler.value == "linear" else "constant",
+    )
     warmup = optimizer.warmup_steps.value
     if warmup and shape == "constant":
         shape = "constant_with_warmup"
         train.put("lr_scheduler_params.num_warmup_steps", int(warmup), "optimizer.warmup_steps")
     elif warmup:
-        draft.cannot("optimizer.warmup_steps", f"goes with a constant rate only here: `{shape}` starts at the full rate")
+        draft.cannot(
+            "optimizer.warmup_steps", f"goes with a constant rate only here: `{shape}` starts at the full rate"
+        )
     train.put("lr_scheduler", shape, "optimizer.scheduler")
     train.put("max_grad_norm", optimizer.gradient_clip.value, "optimizer.gradient_clip")
     train.put("ema_config.use_ema", optimizer.ema.value, "optimizer.ema")

@@ -17,10 +17,12 @@ from lora_doctor.source.render import command
 
 FAMILIES = ("flux2-klein", "flux2-dev", "flux1", "sana", "sdxl")
 SCRIPTS = {
-    "flux2-klein": "train_dreambooth_lora_flux2_klein.py", "flux2-dev": "train_dreambooth_lora_flux2.py",
-    "flux1": "train_dreambooth_lora_flux.py", "sana": "train_dreambooth_lora_sana.py",
+    "flux2-klein": "train_dreambooth_lora_flux2_klein.py",
+    "flux2-dev": "train_dreambooth_lora_flux2.py",
+    "flux1": "train_dreambooth_lora_flux.py",
+    "sana": "train_dreambooth_lora_sana.py",
     "sdxl": "train_dreambooth_lora_sdxl.py",
-}  # fmt: skip
+}
 SCHEDULERS = {name: name for name in ("constant", "linear", "cosine", "cosine_with_restarts", "polynomial")}
 DTYPES = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
 TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -60,8 +62,11 @@ def _images(draft: Draft, options: Sheet, reads: object) -> None:
         return
     data = max(datasets, key=lambda each: max(each.resolution.value or [0]))
     if len(datasets) > 1:
-        draft.cannot("datasets", f"takes one folder at one resolution: of {len(datasets)} only {data.folder.value} at "
-                     f"{max(data.resolution.value or [1024])} is trained on")  # fmt: skip
+        draft.cannot(
+            "datasets",
+            f"takes one folder at one resolution: of {len(datasets)} only {data.folder.value} at "
+            f"{max(data.resolution.value or [1024])} is trained on",
+        )
     listing = data.listing
     table = next((name for name in TABLES if listing is not None and name in listing.others), None)
     trigger = draft.plan.trigger.value or data.trigger.value
@@ -74,16 +79,24 @@ def _images(draft: Draft, options: Sheet, reads: object) -> None:
         options.put("dataset_name", data.folder.value, "datasets.0.folder")
         options.put("caption_column", "text")
     elif listing is not None and data.caption_source.value == "files" and listing.captioned(_extension(data)):
-        options.put("dataset_name", _captioned(draft, data, listing), why="your images, linked, with their captions in a "
-                    "metadata.jsonl: the script reads no caption files")  # fmt: skip
+        options.put(
+            "dataset_name",
+            _captioned(draft, data, listing),
+            why="your images, linked, with their captions in a metadata.jsonl: the script reads no caption files",
+        )
         options.put("caption_column", "text")
-        draft.cannot("datasets.0.folder", "is a folder of links to your images, with their captions in a metadata.jsonl")
+        draft.cannot(
+            "datasets.0.folder", "is a folder of links to your images, with their captions in a metadata.jsonl"
+        )
         draft.cannot("datasets.0.caption_source", "stand in a metadata.jsonl: the script reads no caption files")
     else:
         options.put("instance_data_dir", data.folder.value, "datasets.0.folder")
         if data.caption_source.value != "prompt":
-            draft.cannot("datasets.0.caption_source", "come from a metadata.jsonl beside the images only: without one, every "
-                         f"image is trained with `{prompt}`")  # fmt: skip
+            draft.cannot(
+                "datasets.0.caption_source",
+                "come from a metadata.jsonl beside the images only: without one, every "
+                f"image is trained with `{prompt}`",
+            )
     options.put("instance_prompt", prompt, "datasets.0.prompt")
     repeats = words.whole(draft, "datasets.0.repeats", data.repeats.value)
     options.put("repeats", repeats, "datasets.0.repeats")
@@ -145,8 +158,11 @@ def _adapter(draft: Draft, options: Sheet, script: str) -> None:
         options.put("lora_layers", None if same or chosen is None else ",".join(chosen), "network.targets")
     if network.weights.value:
         draft.cannot("network.weights", "can't be read: the adapter starts anew")
-    options.put("train_text_encoder", draft.plan.train_text_encoder.value if "train_text_encoder" in reads else None,
-                "train_text_encoder")  # fmt: skip
+    options.put(
+        "train_text_encoder",
+        draft.plan.train_text_encoder.value if "train_text_encoder" in reads else None,
+        "train_text_encoder",
+    )
 
 
 def _optimizer(draft: Draft, options: Sheet) -> None:
@@ -155,17 +171,22 @@ def _optimizer(draft: Draft, options: Sheet) -> None:
     names = {"adamw": "AdamW", "adamw8bit": "AdamW", "prodigy": "prodigy"}
     name = words.word(draft, "optimizer.name", optimizer.name.value, names, "AdamW")
     options.put("optimizer", name, "optimizer.name")
-    options.put("use_8bit_adam", True if optimizer.name.value in ("adamw8bit", "adamw8bit-kahan") else None,
-                "optimizer.name")  # fmt: skip
+    options.put(
+        "use_8bit_adam", True if optimizer.name.value in ("adamw8bit", "adamw8bit-kahan") else None, "optimizer.name"
+    )
     has_alpha = "lora_alpha" in scripts
     rate = optimizer.learning_rate.value if has_alpha else words.rate_at_full_scale(draft, "this script")
     options.put("learning_rate", rate, "optimizer.learning_rate")
     if "text_encoder_lr" in scripts and plan.train_text_encoder.value:
-        options.put("text_encoder_lr", optimizer.text_encoder_learning_rate.value, "optimizer.text_encoder_learning_rate")
+        options.put(
+            "text_encoder_lr", optimizer.text_encoder_learning_rate.value, "optimizer.text_encoder_learning_rate"
+        )
     options.put("adam_weight_decay", optimizer.weight_decay.value, "optimizer.weight_decay")
     shape = words.word(draft, "optimizer.scheduler", optimizer.scheduler.value, SCHEDULERS, "constant")
     warmup = int(optimizer.warmup_steps.value or 0)
-    options.put("lr_scheduler", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler")
+    options.put(
+        "lr_scheduler", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler"
+    )
     options.put("lr_warmup_steps", warmup, "optimizer.warmup_steps")
     options.put("max_grad_norm", optimizer.gradient_clip.value, "optimizer.gradient_clip")
     if optimizer.ema.value:
@@ -181,7 +202,9 @@ def _length(draft: Draft, options: Sheet) -> None:
     captioned = options.has("caption_column")
     if plan.model.family == "sana" and not captioned and (batch or 1) > 1:
         batch, accumulation = 1, (batch or 1) * (accumulation or 1)
-        draft.cannot("batch_size", "above 1 stops the SANA script where all images have one prompt: accumulated instead")
+        draft.cannot(
+            "batch_size", "above 1 stops the SANA script where all images have one prompt: accumulated instead"
+        )
         draft.cannot("datasets.0.batch_size", "above 1 stops the SANA script: accumulated instead")
         draft.cannot("accumulation", "makes up for a batch of 1")
     options.put("train_batch_size", batch, "batch_size")
@@ -196,8 +219,10 @@ def _precision(draft: Draft, options: Sheet, script: str) -> None:
     quantised = _quantised(draft, options, "bnb_quantization_config_path" in reads)
     if wanted == "bf16" and draft.plan.network.dtype.value != "bf16" and not quantised:
         wanted = "fp16" if draft.plan.model.family == "sdxl" else "fp32"
-        draft.cannot("precision.compute", "would keep the adapter in bf16 here, where most of its updates are lost: "
-                     f"{wanted} keeps it in fp32")  # fmt: skip
+        draft.cannot(
+            "precision.compute",
+            f"would keep the adapter in bf16 here, where most of its updates are lost: {wanted} keeps it in fp32",
+        )
     options.put("mixed_precision", DTYPES.get(wanted, "bf16"), "precision.compute")
     options.put("gradient_checkpointing", precision.gradient_checkpointing.value, "precision.gradient_checkpointing")
     if "cache_latents" in reads:
@@ -226,8 +251,11 @@ def _quantised(draft: Draft, options: Sheet, able: bool) -> bool:
         draft.cannot("precision.base", "is stored in the format that is computed in: more memory is needed")
         return False
     if base not in ("int8", "nf4"):
-        draft.cannot("precision.base", "becomes int8 of bitsandbytes, with which the adapter is kept in fp32; in bf16 most "
-                     "of its updates would be lost")  # fmt: skip
+        draft.cannot(
+            "precision.base",
+            "becomes int8 of bitsandbytes, with which the adapter is kept in fp32; in bf16 most "
+            "of its updates would be lost",
+        )
     four = base in ("int4", "nf4")
     text = '{"load_in_4bit": true, "bnb_4bit_quant_type": "nf4"}' if four else '{"load_in_8bit": true}'
     draft.extra("bnb.json", f"{text}\n")
@@ -253,8 +281,11 @@ def _noise(draft: Draft, options: Sheet) -> None:
     if family in ("flux1",):
         options.put("guidance_scale", times.guidance.value, "timesteps.guidance")
     if family == "flux2-klein":
-        options.put("text_encoder_out_layers", [9, 18, 27],
-                    why="Klein's layers of Qwen3; the script's default are those of FLUX.2-dev")  # fmt: skip
+        options.put(
+            "text_encoder_out_layers",
+            [9, 18, 27],
+            why="Klein's layers of Qwen3; the script's default are those of FLUX.2-dev",
+        )
 
 
 def _saving(draft: Draft, options: Sheet) -> None:
@@ -265,7 +296,9 @@ def _saving(draft: Draft, options: Sheet) -> None:
     prompts = validation.prompts.value or []
     if prompts:
         options.put("validation_prompt", prompts[0], "validation.prompts")
-        options.put("validation_epochs", validation.every_epochs.value or _preview_epochs(draft), "validation.every_epochs")
+        options.put(
+            "validation_epochs", validation.every_epochs.value or _preview_epochs(draft), "validation.every_epochs"
+        )
     if len(prompts) > 1:
         draft.cannot("validation.prompts", f"takes one prompt: of {len(prompts)} only the first is drawn")
 

@@ -13,9 +13,15 @@ TYPES = {"flux1": "flux", "sdxl": "sdxl"}
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 STORED = {**DTYPES, "fp8": "float8"}
 OPTIMIZERS = {
-    "adamw": "adamw", "adamw8bit": "adamw8bit", "adamw-kahan": "adamw_optimi", "adamw8bit-kahan": "AdamW8bitKahan",
-    "lion": "Lion", "prodigy": "Prodigy", "adafactor": "AdaFactor", "adamw-schedulefree": "ScheduleFreeAdamW",
-}  # fmt: skip
+    "adamw": "adamw",
+    "adamw8bit": "adamw8bit",
+    "adamw-kahan": "adamw_optimi",
+    "adamw8bit-kahan": "AdamW8bitKahan",
+    "lion": "Lion",
+    "prodigy": "Prodigy",
+    "adafactor": "AdaFactor",
+    "adamw-schedulefree": "ScheduleFreeAdamW",
+}
 SCHEDULERS = {"constant": "constant", "linear": "linear", "cosine": "cosine"}
 KINDS = {"lora": "lora", "locon": "lora", "lokr": "lokr"}
 MINUTES = 120  # between states to resume from; none are saved by default
@@ -38,8 +44,12 @@ def _run(draft: Draft, main: Sheet, dataset: str) -> None:
     main.put("output_dir", plan.saving.folder.value or "output", "saving.folder")
     main.put("dataset", draft.reference(dataset))
     steps, epochs = run_length(plan)
-    main.put("epochs", _epochs(draft, steps, epochs), "epochs" if steps is None else "", "" if steps is None else
-             "`max_steps` ends the run; the key must be there")  # fmt: skip
+    main.put(
+        "epochs",
+        _epochs(draft, steps, epochs),
+        "epochs" if steps is None else "",
+        "" if steps is None else "`max_steps` ends the run; the key must be there",
+    )
     main.put("max_steps", steps, "steps")
     main.put("micro_batch_size_per_gpu", plan.batch_size.value, "batch_size")
     main.put("gradient_accumulation_steps", plan.accumulation.value, "accumulation")
@@ -49,8 +59,10 @@ def _run(draft: Draft, main: Sheet, dataset: str) -> None:
     shape = words.word(draft, "optimizer.scheduler", plan.optimizer.scheduler.value, SCHEDULERS, "constant")
     if shape == "cosine" and plan.model.family == "sdxl" and not plan.train_text_encoder.value:
         shape = "linear"
-        draft.cannot("optimizer.scheduler", "ends at 1e-6 for every part here, the text encoders' 0 included: `linear` falls "
-                     "to 0")  # fmt: skip
+        draft.cannot(
+            "optimizer.scheduler",
+            "ends at 1e-6 for every part here, the text encoders' 0 included: `linear` falls to 0",
+        )
     main.put("lr_scheduler", shape, "optimizer.scheduler")
     checkpointing = plan.precision.gradient_checkpointing
     main.put("activation_checkpointing", checkpointing.value, "precision.gradient_checkpointing")
@@ -110,13 +122,17 @@ def _timesteps(draft: Draft, model: Section, kind: str) -> None:
         model.put("timestep_sample_method", "logit_normal", why="what diffusion-pipe documents for this model")
         model.put("shift", 3, why="what diffusion-pipe documents for this model")
     elif sampling in ("flux_shift", "uniform_shift"):
-        model.put("timestep_sample_method", "logit_normal" if sampling == "flux_shift" else "uniform",
-                  "timesteps.sampling")  # fmt: skip
+        model.put(
+            "timestep_sample_method", "logit_normal" if sampling == "flux_shift" else "uniform", "timesteps.sampling"
+        )
         model.put("flux_shift", True, "timesteps.sampling")
     else:
         methods = {"logit_normal": "logit_normal", "uniform": "uniform"}
-        model.put("timestep_sample_method", words.word(draft, "timesteps.sampling", sampling, methods, "logit_normal"),
-                  "timesteps.sampling")  # fmt: skip
+        model.put(
+            "timestep_sample_method",
+            words.word(draft, "timesteps.sampling", sampling, methods, "logit_normal"),
+            "timesteps.sampling",
+        )
         model.put("shift", shift if shift != 1.0 else None, "timesteps.shift")
     model.put("guidance", times.guidance.value if kind == "flux" else None, "timesteps.guidance")
 
@@ -131,8 +147,9 @@ def _sdxl(draft: Draft, model: Section) -> None:
     text = plan.optimizer.text_encoder_learning_rate.value if plan.train_text_encoder.value else 0
     for number in (1, 2):
         why = "" if text else "diffusion-pipe always trains both text encoders: 0 keeps them as they are"
-        model.put(f"text_encoder_{number}_lr", text if text is not None else rate,
-                  "optimizer.text_encoder_learning_rate", why)  # fmt: skip
+        model.put(
+            f"text_encoder_{number}_lr", text if text is not None else rate, "optimizer.text_encoder_learning_rate", why
+        )
     if plan.timesteps.zero_terminal_snr.value and plan.timesteps.prediction.value != "v":
         draft.cannot("timesteps.zero_terminal_snr", "goes with v-prediction only here")
 
@@ -192,9 +209,13 @@ def _directory(draft: Draft, section: Section, index: int, data: Dataset) -> Non
     section.put("shuffle_tags", data.shuffle_tags.value or None, f"{at}.shuffle_tags")
     if data.caption_source.value == "prompt":
         section.put("caption_prefix", data.prompt.value, f"{at}.prompt")
-        draft.cannot(f"{at}.caption_source", "is put in front of the caption files here: images without one are left out")
+        draft.cannot(
+            f"{at}.caption_source", "is put in front of the caption files here: images without one are left out"
+        )
     if data.caption_extension.value not in (None, ".txt"):
-        draft.cannot(f"{at}.caption_extension", "is always .txt: rename the files, or every image trains without caption")
+        draft.cannot(
+            f"{at}.caption_extension", "is always .txt: rename the files, or every image trains without caption"
+        )
     if data.keep_tokens.value:
         draft.cannot(f"{at}.keep_tokens", "does not exist: the first tags are shuffled too")
     if data.regularisation.value:

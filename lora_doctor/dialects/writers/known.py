@@ -31,21 +31,63 @@ class Release(NamedTuple):
 
 
 RELEASES = (
-    Release("flux2-klein", "4B", "base", "black-forest-labs/FLUX.2-klein-base-4B",
-            "flux-2-klein-base-4b.safetensors", "qwen_3_4b.safetensors", "flux2-vae.safetensors"),
-    Release("flux2-klein", "9B", "base", "black-forest-labs/FLUX.2-klein-base-9B",
-            "flux-2-klein-base-9b.safetensors", "qwen_3_8b.safetensors", "flux2-vae.safetensors"),
-    Release("flux2-klein", "4B", "distilled", "black-forest-labs/FLUX.2-klein-4B",
-            "flux-2-klein-4b.safetensors", "qwen_3_4b.safetensors", "flux2-vae.safetensors"),
-    Release("flux2-klein", "9B", "distilled", "black-forest-labs/FLUX.2-klein-9B",
-            "flux-2-klein-9b.safetensors", "qwen_3_8b.safetensors", "flux2-vae.safetensors"),
-    Release("flux2-dev", None, None, "black-forest-labs/FLUX.2-dev",
-            "flux2-dev.safetensors", "mistral_3_small_flux2_bf16.safetensors", "flux2-vae.safetensors"),
-    Release("flux1", None, None, "black-forest-labs/FLUX.1-dev",
-            "flux1-dev.safetensors", "t5xxl_fp16.safetensors", "ae.safetensors"),
+    Release(
+        "flux2-klein",
+        "4B",
+        "base",
+        "black-forest-labs/FLUX.2-klein-base-4B",
+        "flux-2-klein-base-4b.safetensors",
+        "qwen_3_4b.safetensors",
+        "flux2-vae.safetensors",
+    ),
+    Release(
+        "flux2-klein",
+        "9B",
+        "base",
+        "black-forest-labs/FLUX.2-klein-base-9B",
+        "flux-2-klein-base-9b.safetensors",
+        "qwen_3_8b.safetensors",
+        "flux2-vae.safetensors",
+    ),
+    Release(
+        "flux2-klein",
+        "4B",
+        "distilled",
+        "black-forest-labs/FLUX.2-klein-4B",
+        "flux-2-klein-4b.safetensors",
+        "qwen_3_4b.safetensors",
+        "flux2-vae.safetensors",
+    ),
+    Release(
+        "flux2-klein",
+        "9B",
+        "distilled",
+        "black-forest-labs/FLUX.2-klein-9B",
+        "flux-2-klein-9b.safetensors",
+        "qwen_3_8b.safetensors",
+        "flux2-vae.safetensors",
+    ),
+    Release(
+        "flux2-dev",
+        None,
+        None,
+        "black-forest-labs/FLUX.2-dev",
+        "flux2-dev.safetensors",
+        "mistral_3_small_flux2_bf16.safetensors",
+        "flux2-vae.safetensors",
+    ),
+    Release(
+        "flux1",
+        None,
+        None,
+        "black-forest-labs/FLUX.1-dev",
+        "flux1-dev.safetensors",
+        "t5xxl_fp16.safetensors",
+        "ae.safetensors",
+    ),
     Release("sana", "1.6B", None, "Efficient-Large-Model/Sana_1600M_1024px_BF16_diffusers", ""),
     Release("sdxl", None, None, "stabilityai/stable-diffusion-xl-base-1.0", "sd_xl_base_1.0.safetensors"),
-)  # fmt: skip
+)
 
 
 class Preview(NamedTuple):
@@ -57,9 +99,12 @@ class Preview(NamedTuple):
 
 
 PREVIEWS = {
-    "flux2-klein": Preview(1024, 30, 4.0), "flux2-dev": Preview(1024, 30, 4.0), "sana": Preview(1024, 20, 4.5),
-    "sdxl": Preview(1024, 30, 7.5), "flux1": Preview(1024, 30, 3.5),
-}  # fmt: skip
+    "flux2-klein": Preview(1024, 30, 4.0),
+    "flux2-dev": Preview(1024, 30, 4.0),
+    "sana": Preview(1024, 20, 4.5),
+    "sdxl": Preview(1024, 30, 7.5),
+    "flux1": Preview(1024, 30, 3.5),
+}
 
 
 def release(plan: Plan) -> Release | None:

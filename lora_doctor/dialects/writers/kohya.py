@@ -10,9 +10,14 @@ from lora_doctor.dialects.writers.draft import Draft, Sheet
 from lora_doctor.meaning import run_length
 
 OPTIMIZERS = {
-    "adamw": "AdamW", "adamw8bit": "AdamW8bit", "lion": "Lion", "lion8bit": "Lion8bit", "prodigy": "Prodigy",
-    "adafactor": "Adafactor", "adamw-schedulefree": "AdamWScheduleFree",
-}  # fmt: skip
+    "adamw": "AdamW",
+    "adamw8bit": "AdamW8bit",
+    "lion": "Lion",
+    "lion8bit": "Lion8bit",
+    "prodigy": "Prodigy",
+    "adafactor": "Adafactor",
+    "adamw-schedulefree": "AdamWScheduleFree",
+}
 SCHEDULERS = {name: name for name in ("constant", "linear", "cosine", "cosine_with_restarts", "polynomial")}
 DTYPES = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
 SAVED = {"bf16": "bf16", "fp16": "fp16", "fp32": "float"}
@@ -42,7 +47,9 @@ def optimizer(draft: Draft, sheet: Sheet, names: dict[str, str]) -> None:
     sheet.put("learning_rate", wanted.learning_rate.value, "optimizer.learning_rate")
     warmup = int(wanted.warmup_steps.value or 0)
     shape = words.word(draft, "optimizer.scheduler", wanted.scheduler.value, SCHEDULERS, "constant")
-    sheet.put("lr_scheduler", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler")
+    sheet.put(
+        "lr_scheduler", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler"
+    )
     sheet.put("lr_warmup_steps", warmup or None, "optimizer.warmup_steps")
     sheet.put("max_grad_norm", wanted.gradient_clip.value, "optimizer.gradient_clip")
     if wanted.ema.value:
@@ -64,10 +71,16 @@ def length(draft: Draft, sheet: Sheet) -> None:
 def precision(draft: Draft, sheet: Sheet) -> None:
     """Computing and saving."""
     wanted = draft.plan.precision
-    sheet.put("mixed_precision", words.word(draft, "precision.compute", wanted.compute.value or "bf16", DTYPES, "bf16"),
-              "precision.compute")  # fmt: skip
-    sheet.put("save_precision", words.word(draft, "precision.save", wanted.save.value or "bf16", SAVED, "bf16"),
-              "precision.save")  # fmt: skip
+    sheet.put(
+        "mixed_precision",
+        words.word(draft, "precision.compute", wanted.compute.value or "bf16", DTYPES, "bf16"),
+        "precision.compute",
+    )
+    sheet.put(
+        "save_precision",
+        words.word(draft, "precision.save", wanted.save.value or "bf16", SAVED, "bf16"),
+        "precision.save",
+    )
     sheet.put("gradient_checkpointing", wanted.gradient_checkpointing.value, "precision.gradient_checkpointing")
 
 

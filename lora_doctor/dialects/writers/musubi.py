@@ -12,10 +12,14 @@ from lora_doctor.source.render import Row, command
 
 FAMILIES = ("flux2-klein", "flux2-dev")
 OPTIMIZERS = {
-    "adamw": "AdamW", "adamw8bit": "AdamW8bit", "adafactor": "Adafactor", "prodigy": "prodigyopt.Prodigy",
-    "lion": "lion_pytorch.Lion", "lion8bit": "bitsandbytes.optim.Lion8bit",
+    "adamw": "AdamW",
+    "adamw8bit": "AdamW8bit",
+    "adafactor": "Adafactor",
+    "prodigy": "prodigyopt.Prodigy",
+    "lion": "lion_pytorch.Lion",
+    "lion8bit": "bitsandbytes.optim.Lion8bit",
     "adamw-schedulefree": "schedulefree.AdamWScheduleFree",
-}  # fmt: skip
+}
 SAMPLING = {"logit_normal": "sigmoid", "uniform": "uniform", "flux_shift": "flux2_shift"}
 
 
@@ -39,7 +43,7 @@ def write(draft: Draft) -> None:
     kohya.network(draft, options, "networks.lora_flux_2")
     omitted = targets.left_out(plan)
     if omitted:
-        patterns = ", ".join(f"r'.*\.{part.replace('.', chr(92) + '.')}'" for part in omitted)
+        patterns = ", ".join(rf"r'.*\.{part.replace('.', chr(92) + '.')}'" for part in omitted)
         options.put("network_args", [f"exclude_patterns=[{patterns}]"], "network.targets")
     kohya.optimizer(draft, options, OPTIMIZERS)
     kohya.length(draft, options)
@@ -97,10 +101,13 @@ def _folders(draft: Draft, sheet: Sheet) -> None:
         entry.put("enable_bucket", buckets, f"{at}.buckets")
         entry.put("bucket_no_upscale", True if buckets else None, why="small images keep their size" if buckets else "")
         entry.put("num_repeats", words.whole(draft, f"{at}.repeats", data.repeats.value), f"{at}.repeats")
-        absent = {"masks": "does not exist: the whole image is learned", "shuffle_tags": "does not exist",
-                  "caption_dropout": "does not exist: every step sees its caption", "regularisation": "does not exist: "
-                  "these images train like the others", "prompt": "does not exist: write it into a caption file beside "
-                  "each image"}  # fmt: skip
+        absent = {
+            "masks": "does not exist: the whole image is learned",
+            "shuffle_tags": "does not exist",
+            "caption_dropout": "does not exist: every step sees its caption",
+            "regularisation": "does not exist: these images train like the others",
+            "prompt": "does not exist: write it into a caption file beside each image",
+        }
         for field, sentence in absent.items():
             if getattr(data, field).value:
                 draft.cannot(f"{at}.{field}", sentence)
@@ -112,15 +119,39 @@ def _commands(draft: Draft, options: Sheet, name: str, dataset: str) -> str:
     data = draft.reference(dataset)
     common = [Row(("dataset_config",), data)]
     model = [Row(("model_version",), values["model_version"])]
-    latents = command(["python", "src/musubi_tuner/flux_2_cache_latents.py", *_flat(common, "vae", values), *_flat(model)],
-                      (), f"{draft.head}\nstart it in musubi-tuner's folder")  # fmt: skip
+    latents = command(
+        ["python", "src/musubi_tuner/flux_2_cache_latents.py", *_flat(common, "vae", values), *_flat(model)],
+        (),
+        f"{draft.head}\nstart it in musubi-tuner's folder",
+    )
     fp8 = ["--fp8_text_encoder"] if values.get("fp8_text_encoder") else []
-    texts = command(["python", "src/musubi_tuner/flux_2_cache_text_encoder_outputs.py",
-                     *_flat(common, "text_encoder", values), *_flat(model), *fp8], ())  # fmt: skip
+    texts = command(
+        [
+            "python",
+            "src/musubi_tuner/flux_2_cache_text_encoder_outputs.py",
+            *_flat(common, "text_encoder", values),
+            *_flat(model),
+            *fp8,
+        ],
+        (),
+    )
     processes = draft.plan.processes.value or 1
-    train = command(["accelerate", "launch", "--num_cpu_threads_per_process", "1", "--num_processes", str(processes),
-                     "--mixed_precision", str(values["mixed_precision"]), "src/musubi_tuner/flux_2_train_network.py",
-                     "--config_file", draft.reference(name)], ())  # fmt: skip
+    train = command(
+        [
+            "accelerate",
+            "launch",
+            "--num_cpu_threads_per_process",
+            "1",
+            "--num_processes",
+            str(processes),
+            "--mixed_precision",
+            str(values["mixed_precision"]),
+            "src/musubi_tuner/flux_2_train_network.py",
+            "--config_file",
+            draft.reference(name),
+        ],
+        (),
+    )
     return latents + texts + train
 
 

@@ -43,8 +43,11 @@ def _model(draft: Draft, model: Section) -> None:
     model.put("path", known.either(draft), "model_file")
     family = NAMES.get(plan.model.family or "") or f"flux2-klein-{(plan.model.size or '4B').lower()}"
     model.put("family", family, "model")
-    model.put("text_encoder", plan.text_encoder.setting.value if plan.text_encoder.setting.written else None,
-              "text_encoder_file")  # fmt: skip
+    model.put(
+        "text_encoder",
+        plan.text_encoder.setting.value if plan.text_encoder.setting.written else None,
+        "text_encoder_file",
+    )
     model.put("vae", plan.vae.setting.value if plan.vae.setting.written else None, "vae_file")
 
 
@@ -58,7 +61,9 @@ def _adapter(draft: Draft, adapter: Section) -> None:
     adapter.put("start_from", network.weights.value, "network.weights")
     adapter.put("text_encoder", plan.train_text_encoder.value or None, "train_text_encoder")
     if network.conv_rank.value:
-        draft.cannot("network.conv_rank", "does not exist: convolutions get the rank of the others where they are targets")
+        draft.cannot(
+            "network.conv_rank", "does not exist: convolutions get the rank of the others where they are targets"
+        )
 
 
 def _targets(draft: Draft) -> list[str] | str | None:
@@ -72,8 +77,11 @@ def _folder(draft: Draft, section: Section, index: int, data: Dataset) -> None:
     at = f"datasets.{index}"
     section.put("folder", data.folder.value, f"{at}.folder")
     source = {"files": "files", "prompt": "prompt", "filename": "filename"}
-    section.put("captions", words.word(draft, f"{at}.caption_source", data.caption_source.value, source, "files"),
-                f"{at}.caption_source")  # fmt: skip
+    section.put(
+        "captions",
+        words.word(draft, f"{at}.caption_source", data.caption_source.value, source, "files"),
+        f"{at}.caption_source",
+    )
     section.put("caption_extension", data.caption_extension.value, f"{at}.caption_extension")
     section.put("prompt", data.prompt.value, f"{at}.prompt")
     section.put("repeats", data.repeats.value, f"{at}.repeats")
@@ -109,10 +117,13 @@ def _training(draft: Draft, sheet: Sheet) -> None:
 def _optimizer(draft: Draft, sheet: Sheet) -> None:
     optimizer, plan = draft.plan.optimizer, draft.plan
     section, schedule = sheet.under("optimizer"), sheet.under("schedule")
-    section.put("name", words.word(draft, "optimizer.name", optimizer.name.value, OPTIMIZERS, "adamw"), "optimizer.name")
+    section.put(
+        "name", words.word(draft, "optimizer.name", optimizer.name.value, OPTIMIZERS, "adamw"), "optimizer.name"
+    )
     section.put("learning_rate", optimizer.learning_rate.value, "optimizer.learning_rate")
-    section.put("text_encoder_learning_rate", optimizer.text_encoder_learning_rate.value,
-                "optimizer.text_encoder_learning_rate")  # fmt: skip
+    section.put(
+        "text_encoder_learning_rate", optimizer.text_encoder_learning_rate.value, "optimizer.text_encoder_learning_rate"
+    )
     section.put("weight_decay", optimizer.weight_decay.value, "optimizer.weight_decay")
     clip = optimizer.gradient_clip.value
     section.put("gradient_clip", clip, "optimizer.gradient_clip")
@@ -150,8 +161,9 @@ def _timesteps(draft: Draft, section: Section) -> None:
         section.put("shift", "resolution", "timesteps.sampling")
     elif sampling is not None:
         table = {"logit_normal": "logit_normal", "uniform": "uniform"}
-        section.put("sampling", words.word(draft, "timesteps.sampling", sampling, table, "logit_normal"),
-                    "timesteps.sampling")  # fmt: skip
+        section.put(
+            "sampling", words.word(draft, "timesteps.sampling", sampling, table, "logit_normal"), "timesteps.sampling"
+        )
         section.put("shift", shift, "timesteps.shift")
     if draft.plan.model.family == "sdxl":
         prediction = times.prediction.value
@@ -168,10 +180,16 @@ def _validation(draft: Draft, sheet: Sheet) -> None:
     section.put("every_steps", words.checkpoint_steps(draft, "validation"), "validation.every_steps")
     held_out = validation.held_out.value
     number = held_out if isinstance(held_out, (int, float)) and not isinstance(held_out, bool) else None
-    section.put("held_out", number or 0, "validation.held_out",
-                "" if number else "none are kept out, as before: a share of 0.1 would tell when the run is overtrained")
+    section.put(
+        "held_out",
+        number or 0,
+        "validation.held_out",
+        "" if number else "none are kept out, as before: a share of 0.1 would tell when the run is overtrained",
+    )
     if held_out and number is None:
-        draft.cannot("validation.held_out", "is a share of the images here: move the held-out folder aside, or write 0.1")
+        draft.cannot(
+            "validation.held_out", "is a share of the images here: move the held-out folder aside, or write 0.1"
+        )
     section.put("guidance", validation.guidance.value, "validation.guidance")
     section.put("sampler_steps", validation.sampler_steps.value, "validation.sampler_steps")
     section.put("size", validation.size.value, "validation.size")

@@ -11,19 +11,37 @@ from lora_doctor.models.families import model_id
 from lora_doctor.plan import Dataset
 
 FAMILIES = ("flux2-klein", "flux2-dev", "flux1", "sana", "sdxl")
-TYPES = {"flux2-klein": "FLUX_2", "flux2-dev": "FLUX_2", "flux1": "FLUX_DEV_1", "sana": "SANA",
-         "sdxl": "STABLE_DIFFUSION_XL_10_BASE"}  # fmt: skip
+TYPES = {
+    "flux2-klein": "FLUX_2",
+    "flux2-dev": "FLUX_2",
+    "flux1": "FLUX_DEV_1",
+    "sana": "SANA",
+    "sdxl": "STABLE_DIFFUSION_XL_10_BASE",
+}
 OPTIMIZERS = {
-    "adamw": "ADAMW", "adamw8bit": "ADAMW_8BIT", "lion": "LION", "lion8bit": "LION_8BIT", "prodigy": "PRODIGY",
-    "adafactor": "ADAFACTOR", "adamw-schedulefree": "SCHEDULE_FREE_ADAMW",
-}  # fmt: skip
-SCHEDULERS = {"constant": "CONSTANT", "linear": "LINEAR", "cosine": "COSINE",
-              "cosine_with_restarts": "COSINE_WITH_RESTARTS"}  # fmt: skip
+    "adamw": "ADAMW",
+    "adamw8bit": "ADAMW_8BIT",
+    "lion": "LION",
+    "lion8bit": "LION_8BIT",
+    "prodigy": "PRODIGY",
+    "adafactor": "ADAFACTOR",
+    "adamw-schedulefree": "SCHEDULE_FREE_ADAMW",
+}
+SCHEDULERS = {
+    "constant": "CONSTANT",
+    "linear": "LINEAR",
+    "cosine": "COSINE",
+    "cosine_with_restarts": "COSINE_WITH_RESTARTS",
+}
 DTYPES = {"bf16": "BFLOAT_16", "fp16": "FLOAT_16", "fp32": "FLOAT_32"}
 STORED = {**DTYPES, "fp8": "FLOAT_8", "int8": "INT_8", "nf4": "NFLOAT_4", "int4": "NFLOAT_4"}
 SOURCES = {"files": "sample", "prompt": "concept", "filename": "filename"}
-SAMPLING = {"logit_normal": "LOGIT_NORMAL", "uniform": "UNIFORM", "flux_shift": "LOGIT_NORMAL",
-            "uniform_shift": "UNIFORM"}  # fmt: skip
+SAMPLING = {
+    "logit_normal": "LOGIT_NORMAL",
+    "uniform": "UNIFORM",
+    "flux_shift": "LOGIT_NORMAL",
+    "uniform_shift": "UNIFORM",
+}
 KINDS = {"lora": "LORA", "dora": "LORA", "loha": "LOHA", "locon": "LORA"}
 VERSION = 11
 SANA_SHIFT = 3.0  # `flow_shift` of the scheduler in SANA's own repositories
@@ -36,8 +54,11 @@ def write(draft: Draft) -> None:
     sheet.put("__version", VERSION)
     sheet.put("training_method", "LORA")
     sheet.put("model_type", TYPES.get(plan.model.family or "", "FLUX_2"), "model")
-    sheet.put("base_model_name", known.either(draft) if plan.model.family in ("sdxl", "flux1") else
-              known.repository(draft), "model_file")  # fmt: skip
+    sheet.put(
+        "base_model_name",
+        known.either(draft) if plan.model.family in ("sdxl", "flux1") else known.repository(draft),
+        "model_file",
+    )
     workspace = plan.saving.folder.value or f"workspace/{draft.name}"
     sheet.put("workspace_dir", workspace, "saving.folder")
     sheet.put("cache_dir", f"{workspace}/cache")
@@ -117,8 +138,11 @@ def _length(draft: Draft, sheet: Sheet) -> None:
     plan = draft.plan
     epochs = words.epochs_for(draft)
     if epochs is None:
-        draft.cannot("steps", "does not exist, and the images are not here to count epochs: set `epochs` to steps x "
-                     "effective batch / (images x repeats)")  # fmt: skip
+        draft.cannot(
+            "steps",
+            "does not exist, and the images are not here to count epochs: set `epochs` to steps x "
+            "effective batch / (images x repeats)",
+        )
     elif plan.steps.value:
         draft.cannot("steps", "does not exist: whole epochs that show every image as often")
     sheet.put("epochs", epochs, "epochs" if plan.steps.value is None else "steps")
@@ -133,8 +157,11 @@ def _precision(draft: Draft, sheet: Sheet, part: str) -> None:
     precision, plan = draft.plan.precision, draft.plan
     compute = words.word(draft, "precision.compute", precision.compute.value or "bf16", DTYPES, "BFLOAT_16")
     sheet.put("train_dtype", compute, "precision.compute")
-    sheet.put("output_dtype", words.word(draft, "precision.save", precision.save.value or "bf16", DTYPES, "BFLOAT_16"),
-              "precision.save")  # fmt: skip
+    sheet.put(
+        "output_dtype",
+        words.word(draft, "precision.save", precision.save.value or "bf16", DTYPES, "BFLOAT_16"),
+        "precision.save",
+    )
     sheet.put(f"{part}.train", True)
     base = words.word(draft, "precision.base", precision.base.value or "bf16", STORED, "BFLOAT_16")
     sheet.put(f"{part}.weight_dtype", base, "precision.base")
@@ -156,8 +183,9 @@ def _noise(draft: Draft, sheet: Sheet) -> None:
         sheet.put("timestep_distribution", "UNIFORM")
         sheet.put("force_v_prediction", times.prediction.value == "v", "timesteps.prediction")
         sheet.put("force_epsilon_prediction", times.prediction.value == "epsilon", "timesteps.prediction")
-        sheet.put("rescale_noise_scheduler_to_zero_terminal_snr", times.zero_terminal_snr.value,
-                  "timesteps.zero_terminal_snr")  # fmt: skip
+        sheet.put(
+            "rescale_noise_scheduler_to_zero_terminal_snr", times.zero_terminal_snr.value, "timesteps.zero_terminal_snr"
+        )
         gamma = times.min_snr_gamma.value
         sheet.put("loss_weight_fn", "MIN_SNR_GAMMA" if gamma else "CONSTANT", "timesteps.min_snr_gamma")
         sheet.put("loss_weight_strength", _float(gamma), "timesteps.min_snr_gamma")
@@ -166,7 +194,9 @@ def _noise(draft: Draft, sheet: Sheet) -> None:
     sana = draft.plan.model.family == "sana"  # it has no shift that follows the resolution
     sampling = times.sampling.value or ("logit_normal" if sana else "flux_shift")
     if sana and sampling in ("flux_shift", "uniform_shift"):
-        draft.cannot("timesteps.sampling", f"can't follow the resolution with SANA: its own shift {SANA_SHIFT:g} instead")
+        draft.cannot(
+            "timesteps.sampling", f"can't follow the resolution with SANA: its own shift {SANA_SHIFT:g} instead"
+        )
         sampling = "logit_normal" if sampling == "flux_shift" else "uniform"
     chosen = words.word(draft, "timesteps.sampling", sampling, SAMPLING, "LOGIT_NORMAL")
     sheet.put("timestep_distribution", chosen, "timesteps.sampling")

@@ -38,8 +38,17 @@ def write(draft: Draft) -> None:
     _folders(draft, draft.sheet(dataset, "toml"))
     kohya.unsaid(draft)
     processes = plan.processes.value or 1
-    words_ = ["accelerate", "launch", "--num_cpu_threads_per_process", "1", "--num_processes", str(processes),
-              SCRIPTS[family], "--config_file", draft.reference(name)]  # fmt: skip
+    words_ = [
+        "accelerate",
+        "launch",
+        "--num_cpu_threads_per_process",
+        "1",
+        "--num_processes",
+        str(processes),
+        SCRIPTS[family],
+        "--config_file",
+        draft.reference(name),
+    ]
     draft.starter(f"{draft.name}.sh", command(words_, (), f"{draft.head}\nstart it in sd-scripts' folder"))
 
 

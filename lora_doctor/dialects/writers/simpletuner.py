@@ -14,14 +14,26 @@ from lora_doctor.plan import Dataset
 FAMILIES = ("flux2-klein", "flux2-dev", "flux1", "sana", "sdxl")
 NAMES = {"flux2-klein": "flux2", "flux2-dev": "flux2", "flux1": "flux", "sana": "sana", "sdxl": "sdxl"}
 OPTIMIZERS = {
-    "adamw": "torch-adamw", "adamw8bit": "bnb-adamw8bit", "adamw-kahan": "adamw_bf16", "lion": "optimi-lion",
-    "lion8bit": "bnb-lion8bit", "prodigy": "prodigy", "adafactor": "torch-adafactor",
+    "adamw": "torch-adamw",
+    "adamw8bit": "bnb-adamw8bit",
+    "adamw-kahan": "adamw_bf16",
+    "lion": "optimi-lion",
+    "lion8bit": "bnb-lion8bit",
+    "prodigy": "prodigy",
+    "adafactor": "torch-adafactor",
     "adamw-schedulefree": "adamw_schedulefree",
-}  # fmt: skip
+}
 DECAYS = {"lion": 0.0, "lion8bit": 0.0, "prodigy": 0.0, "adafactor": 0.0}
 SCHEDULERS = {"constant": "constant", "linear": "linear", "polynomial": "polynomial"}
-BASES = {"bf16": "no_change", "fp16": "no_change", "fp32": "no_change", "int8": "int8-quanto", "fp8": "fp8-torchao",
-         "int4": "int4-quanto", "nf4": "nf4-bnb"}  # fmt: skip
+BASES = {
+    "bf16": "no_change",
+    "fp16": "no_change",
+    "fp32": "no_change",
+    "int8": "int8-quanto",
+    "fp8": "fp8-torchao",
+    "int4": "int4-quanto",
+    "nf4": "nf4-bnb",
+}
 SOURCES = {"files": "textfile", "prompt": "instanceprompt", "filename": "filename"}
 _ID = re.compile(r"[^A-Za-z0-9]+")
 
@@ -76,7 +88,9 @@ def _adapter(draft: Draft, run: Sheet) -> None:
     run.put("peft_lora_target_modules", chosen, "network.targets")
     run.put("init_lora", network.weights.value, "network.weights")
     if draft.plan.train_text_encoder.value:
-        draft.cannot("train_text_encoder", "adds no adapter to a text encoder in SimpleTuner 4.8: only the denoiser learns")
+        draft.cannot(
+            "train_text_encoder", "adds no adapter to a text encoder in SimpleTuner 4.8: only the denoiser learns"
+        )
 
 
 def _optimizer(draft: Draft, run: Sheet) -> None:
@@ -89,10 +103,17 @@ def _optimizer(draft: Draft, run: Sheet) -> None:
         run.put("optimizer_config", f"weight_decay={decay:g}", "optimizer.weight_decay")
     run.put("learning_rate", optimizer.learning_rate.value, "optimizer.learning_rate")
     if optimizer.scheduler.value in ("cosine", "cosine_with_restarts"):
-        draft.cannot("optimizer.scheduler", "rises again, or stops the run, in SimpleTuner 4.8: `polynomial` falls evenly "
-                     "to 0 instead")  # fmt: skip
-    shape = words.word(draft, "optimizer.scheduler", optimizer.scheduler.value, SCHEDULERS,
-                       "constant" if optimizer.scheduler.value is None else "polynomial")  # fmt: skip
+        draft.cannot(
+            "optimizer.scheduler",
+            "rises again, or stops the run, in SimpleTuner 4.8: `polynomial` falls evenly to 0 instead",
+        )
+    shape = words.word(
+        draft,
+        "optimizer.scheduler",
+        optimizer.scheduler.value,
+        SCHEDULERS,
+        "constant" if optimizer.scheduler.value is None else "polynomial",
+    )
     warmup = int(optimizer.warmup_steps.value or 0)
     run.put("lr_scheduler", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler")
     run.put("lr_warmup_steps", warmup, "optimizer.warmup_steps")
@@ -118,8 +139,11 @@ def _length(draft: Draft, run: Sheet) -> None:
 def _precision(draft: Draft, run: Sheet) -> None:
     precision = draft.plan.precision
     compute = {"bf16": "bf16", "fp16": "fp16", "fp32": "no"}
-    run.put("mixed_precision", words.word(draft, "precision.compute", precision.compute.value or "bf16", compute, "bf16"),
-            "precision.compute")  # fmt: skip
+    run.put(
+        "mixed_precision",
+        words.word(draft, "precision.compute", precision.compute.value or "bf16", compute, "bf16"),
+        "precision.compute",
+    )
     if precision.base.value != precision.compute.value and precision.base.value in compute:
         draft.cannot("precision.base", f"is kept in the format that is computed in, {precision.compute.value}")
     base = words.word(draft, "precision.base", precision.base.value or "bf16", BASES, "no_change")
@@ -149,8 +173,11 @@ def _timesteps(draft: Draft, run: Sheet) -> None:
         if sampling not in (None, "flux_shift"):
             run.put("flow_schedule_shift", float(shift if shift is not None else 1.0), "timesteps.shift")
     if family == "sdxl":
-        run.put("prediction_type", {"v": "v_prediction", "epsilon": "epsilon"}.get(str(times.prediction.value)),
-                "timesteps.prediction")  # fmt: skip
+        run.put(
+            "prediction_type",
+            {"v": "v_prediction", "epsilon": "epsilon"}.get(str(times.prediction.value)),
+            "timesteps.prediction",
+        )
         run.put("rescale_betas_zero_snr", times.zero_terminal_snr.value or None, "timesteps.zero_terminal_snr")
         gamma = words.whole(draft, "timesteps.min_snr_gamma", times.min_snr_gamma.value)
         run.put("snr_gamma", gamma, "timesteps.min_snr_gamma")
@@ -185,7 +212,7 @@ def _saving(draft: Draft, run: Sheet) -> None:
     saving = draft.plan.saving
     every = words.checkpoint_steps(draft) or words.default_checkpoint_steps(draft)
     run.put("checkpoint_step_interval", every, "saving.every_steps")
-    run.put("checkpoints_total_limit", saving.keep.value or words.EVERY_CHECKPOINT, "saving.keep")
+    run.put("checkpoints_total_limit", saving.keep.value or words.ALL, "saving.keep")
 
 
 def _backends(draft: Draft, sheet: Sheet) -> None:
@@ -210,8 +237,10 @@ def _backend(draft: Draft, sheet: Sheet, number: int, index: int, data: Dataset)
     name = f"{_ID.sub('-', str(data.folder.value or 'images')).strip('-')[-40:] or 'images'}-{edge}-{index}"
     cache = f"{draft.plan.saving.folder.value or f'output/{draft.name}'}/cache"
     _place(entry, name, data.folder.value, edge, f"{cache}/vae-{index}")
-    entry.put("caption_strategy", words.word(draft, f"{at}.caption_source", data.caption_source.value or "files", SOURCES,
-                                             "textfile"))  # fmt: skip
+    entry.put(
+        "caption_strategy",
+        words.word(draft, f"{at}.caption_source", data.caption_source.value or "files", SOURCES, "textfile"),
+    )
     trigger = data.trigger.value or draft.plan.trigger.value
     if data.caption_source.value == "prompt":
         entry.put("instance_prompt", data.prompt.value, f"{at}.prompt")

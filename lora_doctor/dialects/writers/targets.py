@@ -27,10 +27,14 @@ FLUX2 = {
     "linear1": ("attn.to_qkv_mlp_proj",),
     "linear2": ("attn.to_out",),
 }
-_DIFFUSERS = ((re.compile(r"^double_blocks\."), "transformer_blocks."),
-              (re.compile(r"^single_blocks\."), "single_transformer_blocks."))  # fmt: skip
-_NATIVE = ((re.compile(r"^single_transformer_blocks\."), "single_blocks."),
-           (re.compile(r"^transformer_blocks\."), "double_blocks."))  # fmt: skip
+_DIFFUSERS = (
+    (re.compile(r"^double_blocks\."), "transformer_blocks."),
+    (re.compile(r"^single_blocks\."), "single_transformer_blocks."),
+)
+_NATIVE = (
+    (re.compile(r"^single_transformer_blocks\."), "single_blocks."),
+    (re.compile(r"^transformer_blocks\."), "double_blocks."),
+)
 
 
 def wanted(plan: Plan, naming: str) -> frozenset[str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lora_doctor import derived
 from lora_doctor.dialects.writers.draft import Draft
-from lora_doctor.meaning import ALL as EVERY_CHECKPOINT
+from lora_doctor.meaning import ALL as ALL
 from lora_doctor.meaning import run_length
 from lora_doctor.plan import Dataset, Plan
 
@@ -30,16 +30,23 @@ def alpha(plan: Plan) -> float | int | None:
 
 
 def rate_at_full_scale(draft: Draft, trainer: str) -> float | None:
-    """The learning rate where alpha can't be chosen and counts as the rank: an Adam-type one carries the scale's root."""
+    """The learning rate where alpha can't be chosen and counts as the rank.
+
+    With an Adam-type optimiser it carries the root of the scale (`derived.normalised_learning_rate`).
+    """
     rate, scale = draft.plan.learning_rate.value, draft.plan.network.scale
     if rate is None or scale is None or abs(scale - 1.0) < 1e-9 or scale <= 0:
         return rate
     if derived.optimizer_family(draft.plan.optimizer.name.value) not in ("adamw", "schedulefree", "adopt", "radam"):
-        draft.cannot("network.alpha", f"is always the rank in {trainer}: the update is scaled by 1 instead of {scale:g}")
+        draft.cannot(
+            "network.alpha", f"is always the rank in {trainer}: the update is scaled by 1 instead of {scale:g}"
+        )
         return rate
     turned = float(f"{rate * math.sqrt(scale):.6g}")
     draft.cannot("network.alpha", f"is always the rank in {trainer}; the learning rate makes up for it")
-    draft.cannot("optimizer.learning_rate", f"times the root of alpha / rank = {scale:g}: the same steps at alpha = rank")
+    draft.cannot(
+        "optimizer.learning_rate", f"times the root of alpha / rank = {scale:g}: the same steps at alpha = rank"
+    )
     return turned
 
 
@@ -59,8 +66,11 @@ def steps_for(draft: Draft, key: str) -> int | None:
     """Optimiser steps, for a trainer that counts nothing else; None with a note where only epochs are known."""
     steps, epochs = run_length(draft.plan)
     if steps is None and epochs:
-        draft.cannot("epochs", f"can't be turned into steps while the images are not here: set `{key}` to {epochs:g} x "
-                     "images x repeats / effective batch")  # fmt: skip
+        draft.cannot(
+            "epochs",
+            f"can't be turned into steps while the images are not here: set `{key}` to {epochs:g} x "
+            "images x repeats / effective batch",
+        )
     return steps
 
 
