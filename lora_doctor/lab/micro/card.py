@@ -1,6 +1,6 @@
 """What a micro model's folder says beside diffusers' own files: `lora_doctor.json`, read like a model card.
 
-diffusers keeps no record of some call arguments (the encoder layers Klein reads, the prompt's length), so they stand there.
+diffusers keeps no record of some call arguments (encoder layers that Klein reads, prompt length): they stand there.
 """
 
 from __future__ import annotations
