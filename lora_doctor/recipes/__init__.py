@@ -29,6 +29,11 @@ class Recipe(NamedTuple):
     warmup_steps: int | None = None
     precision: str | None = None
     strict: bool = False
+    base_precision: str | None = None  # what the frozen model is stored in
+    betas: tuple[float, ...] = ()
+    targets: tuple[str, ...] = ()  # endings of the layers' names
+    sampling: str | None = None  # of noise levels
+    shift: float | None = None
 
 
 RECIPES = {
@@ -68,6 +73,26 @@ RECIPES = {
             precision="bf16",
         ),
         Recipe(
+            "klein-fp8",
+            "flux2-klein",
+            None,
+            None,
+            "diffusion-pipe @8f83dbf: docs/supported_models.md (Klein: transformer in fp8, logit-normal, shift 3), "
+            "README (AdamW8bitKahan at 5e-5), examples/main_example.toml (rank, betas, weight decay)",
+            learning_rate=5e-5,
+            rank=32,
+            alpha=32,
+            weight_decay=0.01,
+            optimizer="adamw8bit",
+            scheduler="constant",
+            warmup_steps=0,
+            precision="bf16",
+            base_precision="fp8",
+            betas=(0.9, 0.99),
+            sampling="logit_normal",
+            shift=3.0,
+        ),
+        Recipe(
             "sana",
             "sana",
             None,
@@ -83,6 +108,7 @@ RECIPES = {
             scheduler="constant",
             warmup_steps=0,
             precision="bf16",
+            targets=("to_k", "to_q", "to_v"),
         ),
         Recipe(
             "sdxl",
@@ -100,6 +126,7 @@ RECIPES = {
             scheduler="constant",
             warmup_steps=0,
             precision="fp16",
+            targets=("to_k", "to_q", "to_v", "to_out.0"),
         ),
     )
 }

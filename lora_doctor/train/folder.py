@@ -69,6 +69,11 @@ class RunFolder(NamedTuple):
         return self.root / "cache"
 
     @property
+    def lock(self) -> Path:
+        """Held while a process trains here."""
+        return self.root / ".lock"
+
+    @property
     def checkpoints(self) -> Path:
         """Where the checkpoints lie."""
         return self.root / "checkpoints"
@@ -143,5 +148,5 @@ def rewind(folder: RunFolder, step: int) -> None:
     for path in (folder.log, folder.monitors, folder.samples):
         rows = read_rows(path)
         kept = [row for row in rows if not isinstance(row.get("step"), int) or row["step"] <= step]
-        if len(kept) < len(rows):
+        if len(kept) < len(rows) or (path.exists() and not path.read_bytes().endswith(b"\n")):
             write_beside(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode())

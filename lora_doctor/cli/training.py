@@ -1,0 +1,226 @@
+"""What `lora-doctor train` does, step by step: read, judge, resolve, and only then load torch."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from lora_doctor.cli.linting import known_trainer
+from lora_doctor.cli.output import tell, tell_problems, terminal_width, wants_colour
+from lora_doctor.dialects import recognise
+from lora_doctor.dialects.reader import Reader
+from lora_doctor.lint import UNRECOGNISED, examine_document
+from lora_doctor.plan import Plan
+from lora_doctor.report import Report, render
+from lora_doctor.result import Options, Result
+from lora_doctor.setting import Setting
+from lora_doctor.settle import settle
+from lora_doctor.source.document import Document, SourceError
+from lora_doctor.source.read import read_file, read_text
+from lora_doctor.typed import typed
+
+EXTRA = ("torch", "diffusers", "peft", "transformers", "accelerate", "safetensors", "numpy", "cv2", "PIL")
+
+
+class Request(NamedTuple):
+    """The command line."""
+
+    config: str | None
+    data: str | None
+    trigger: str | None
+    model: str | None
+    recipe: str | None
+    steps: int | None
+    save_every: int | None
+    seed: int | None
+    resolution: int | None
+    output: str | None
+    resume: bool
+    dry_run: bool
+    no_preflight: bool
+    trainer: str | None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What it says, by the keys of lora-doctor's own config."""
+        return {
+            "data": self.data,
+            "captions.trigger": self.trigger,
+            "model.path": self.model,
+            "recipe": self.recipe,
+            "training.steps": self.steps,
+            "saving.every_steps": self.save_every,
+            "training.seed": self.seed,
+            "buckets.resolution": self.resolution,
+            "output": self.output,
+            "saving.resume": self.resume or None,
+        }
+
+
+def run(request: Request) -> int:
+    """Train, or show what would be trained; returns the exit code."""
+    from lora_doctor.train.resolve import as_toml, resolve
+
+    document, plan = _plan(request)
+    if document is not None and not request.no_preflight and _is_refused(request, document):
+        return 1
+    job = resolve(plan, request.told)
+    resolved = as_toml(job)
+    if document is None and not request.no_preflight:
+        chosen = _document(job.output, as_toml(job, defaults=False))
+        if _is_refused(request, chosen):
+            return 1
+    if request.dry_run:
+        return _show(job, resolved)
+    checkpoint = _gone_on(job, resolved)
+    _need_extra()
+    return _train(job, checkpoint)
+
+
+def _plan(request: Request) -> tuple[Document | None, Plan]:
+    """The run to train, and the config it stands in; None where flags say it all."""
+    from lora_doctor.dialects import native
+
+    path = request.config
+    saved = Path(request.output or "") / "config.toml"
+    if path is None and request.resume and request.output and saved.is_file():
+        path = str(saved)
+    if path is None:
+        if request.data is None:
+            raise click.UsageError(
+                "train what? `lora-doctor train CONFIG`, or --data DIR with --steps N and --output RUN"
+            )
+        empty = read_text("command line.toml", b"# no config: the command line says it all\n")
+        return None, native.read(empty, "training", Reader())[0]
+    return _plan_of(path, request)
+
+
+def _plan_of(path: str, request: Request) -> tuple[Document, Plan]:
+    try:
+        document = read_file(Path(path))
+    except SourceError as error:
+        raise SourceError(f"{path}: {error.sentence}") from None
+    known = recognise(document, known_trainer(request.trainer), force=True)
+    if known is None:
+        raise SourceError(f"{path} {UNRECOGNISED}; --trainer NAME reads it as one's")
+    reader = Reader()
+    plans = [typed(plan) for plan in known[0].read(document, known[1], reader) if plan.training]
+    tell_problems(reader.problems)
+    if not plans or reader.problems:
+        raise SourceError(
+            f"{path}: " + ("see above" if plans else f"a {known[1]} file of {known[0].TRAINER} holds no run")
+        )
+    if len(plans) > 1:
+        raise SourceError(f"{path} holds {len(plans)} runs, and train takes one: give each a file of its own")
+    return document, plans[0]
+
+
+def _document(output: Path, resolved: str) -> Document:
+    return read_text(str(output / "config.toml"), resolved.encode())
+
+
+def _is_refused(request: Request, document: Document) -> bool:
+    """Judge the config, show what was found; True where that includes an error."""
+    result = settle(examine_document(document, Options(known_trainer(request.trainer))))
+    result = _without_told(result, request)
+    _report(result)
+    tell_problems(result.problems)
+    errors = sum(each.level == "error" for each in result.found)
+    if errors or result.problems:
+        count = errors + len(result.problems)
+        what = "this error" if count == 1 else f"these {count} errors"
+        tell(f"nothing was trained: mend {what} first, or --no-preflight trains in spite of it")
+    return bool(errors or result.problems)
+
+
+def _without_told(result: Result, request: Request) -> Result:
+    """Without findings about keys that the command line overrules."""
+    if request.config is None:
+        return result
+    _, plan = _plan_of(request.config, request)
+    settings: dict[str, Setting[Any]] = {
+        "model.path": plan.model.setting,
+        "captions.trigger": plan.trigger,
+        "training.steps": plan.steps,
+        "saving.every_steps": plan.saving.every_steps,
+        "training.seed": plan.seed,
+        "output": plan.saving.folder,
+        "saving.resume": plan.saving.resume,
+    }
+    keys = {setting.key for key, setting in settings.items() if request.told[key] is not None}
+    topics = ("dataset", "captions") if request.data else ()
+    found = [each for each in result.found if each.finding.key not in keys and each.rule.topic not in topics]
+    return result._replace(found=tuple(found))
+
+
+def _report(result: Result) -> None:
+    if not result.found:
+        return
+    colour = wants_colour(sys.stdout)
+    report = Report(result.files, result.found, failed=len(result.problems), width=terminal_width(), colour=colour)
+    click.echo(render(report, "text"), nl=False, color=True)
+
+
+def _show(job: Any, resolved: str) -> int:
+    """The dry run: every value with its reason, and what it all comes to."""
+    from lora_doctor.derived import coverage
+    from lora_doctor.dialects import native
+    from lora_doctor.train.described import lines
+
+    document = _document(job.output, resolved)
+    (plan,) = native.read(document, "training", Reader())
+    click.echo(resolved)
+    for line in lines(job, coverage(plan)):
+        click.echo(line)
+    return 0
+
+
+def _gone_on(job: Any, resolved: str) -> Path | None:
+    """The checkpoint to go on from, and what changed since it was written."""
+    from lora_doctor.train.resume import changes, checkpoint_of
+
+    checkpoint = checkpoint_of(job)
+    if checkpoint is None:
+        if job.saving.resume:
+            tell(f"{job.output} has no checkpoint yet: training starts at the beginning")
+        return None
+    found = changes(checkpoint, job, resolved)
+    for change in found:
+        tell(f"changed since this run began: {change.sentence}")
+    rate = next((change for change in found if change.key == "optimizer.learning_rate"), None)
+    if rate is not None and isinstance(rate.before, (int, float)):
+        _judge_rate(_document(job.output, resolved), float(rate.before), checkpoint)
+    return checkpoint
+
+
+def _judge_rate(document: Document, before: float, checkpoint: Path) -> None:
+    from lora_doctor.dialects import native
+    from lora_doctor.history import RateChange
+    from lora_doctor.judge import judge
+    from lora_doctor.result import File
+
+    (plan,) = native.read(document, "training", Reader())
+    found, _ = judge([(plan, RateChange(plan, before, f"the run that {checkpoint.name} belongs to"))], document.name)
+    _report(Result((File(document, native.TRAINER, "training"),), tuple(found)))
+
+
+def _need_extra() -> None:
+    lacking = [name for name in EXTRA if find_spec(name) is None]
+    if lacking:
+        raise SourceError(f"training needs {', '.join(lacking)}: pip install 'lora-doctor[data,train]'")
+
+
+def _train(job: Any, checkpoint: Path | None) -> int:
+    for sentence in job.dropped:
+        tell(f"not honoured: {sentence}")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses an optional package of its own
+    from lora_doctor.train.start import CODES, train, watchers_of
+
+    end = train(job, watchers_of(job), tell, checkpoint)
+    tell(f"{end.status} at step {end.step} of {job.training.steps}: {end.reason}; {job.output}")
+    return CODES[end.status]

@@ -1,0 +1,41 @@
+"""How long a run is: optimiser steps from steps, epochs or exposures, whichever ends first. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from lora_doctor.train.job import Job
+
+
+class Trained(NamedTuple):
+    """What is trained on: images (regularisation aside), and images shown per epoch, repeats and sizes counted."""
+
+    images: int
+    shown: float
+
+
+def steps_of(job: Job, limits: Mapping[str, float]) -> tuple[int, str]:
+    """Optimiser steps, and why so many (empty where they are simply said); opens the images only where it has to."""
+    ends = [(int(limits["steps"]), "")] if limits.get("steps") else []
+    if limits.get("epochs") or limits.get("exposures"):
+        ends += _of_data(job, limits)
+    return min(ends)
+
+
+def _of_data(job: Job, limits: Mapping[str, float]) -> Iterator[tuple[int, str]]:
+    from lora_doctor.train.images import items_of, read_pictures
+    from lora_doctor.train.sampler import Order
+    from lora_doctor.train.split import split
+
+    items = items_of(job, split(read_pictures(job).pictures, job.validation.held_out).train)
+    repeats = [item.repeats for item in items]
+    order = Order([item.bucket for item in items], repeats, job.training.batch_size, job.training.seed)
+    images, shown = len({item.picture.path for item in items if not item.picture.regularisation}), sum(repeats)
+    epochs, exposures = limits.get("epochs"), limits.get("exposures")
+    if epochs:
+        steps = order.steps(epochs, job.training.accumulation)
+        yield max(1, steps), f"{epochs:g} epochs of {shown:g} images"
+    if exposures:
+        steps = order.steps(exposures * images / shown, job.training.accumulation)
+        yield max(1, steps), f"{exposures:g} exposures of {images} images"

@@ -1,0 +1,82 @@
+"""The base model on this machine: a folder in diffusers' layout. Nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from lora_doctor.models.identify import identify
+from lora_doctor.plan import UNKNOWN, Plan
+from lora_doctor.source.document import SourceError
+from lora_doctor.train.job import Model
+
+TRAINED = {"flux2-klein": "FLUX.2 Klein", "sana": "SANA", "sdxl": "SDXL"}
+_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def model_of(plan: Plan, told: str | None) -> Model:
+    """The model a plan names, or the one that was told instead of it.
+
+    Raises:
+        SourceError: it is not here, is no diffusers folder, or of a family that is not trained.
+    """
+    reference = told or plan.model.setting.value
+    path = folder_of(reference)
+    found = identify(str(path))
+    declared = UNKNOWN if told else plan.model.declared
+    family, size = found.family or declared.family, found.size or declared.size
+    if family not in TRAINED:
+        what = f"is {family}" if family else f"is no model lora-doctor knows ({found.evidence})"
+        raise SourceError(f"{path} {what}; train knows {', '.join(TRAINED.values())}")
+    if declared.family not in (None, family):
+        raise SourceError(f"{path} is {family}, and the config says {declared.family}: correct one of them")
+    return Model(path, family, size)
+
+
+def folder_of(reference: str | None) -> Path:
+    """The diffusers folder that a path or a hub id means on this machine.
+
+    Raises:
+        SourceError: there is none.
+    """
+    if not reference:
+        return _micro()
+    path = Path(os.path.expandvars(reference)).expanduser()
+    if path.is_file():
+        raise SourceError(
+            f"{reference} is a single file; train loads a folder in diffusers' layout, with model_index.json: --model "
+            "FOLDER"
+        )
+    if not path.is_dir() and _HUB.fullmatch(reference):
+        path = _cached(reference) or path
+    if not path.is_dir():
+        asked = f", and nothing is fetched unasked: `hf download {reference}`" if _HUB.fullmatch(reference) else ""
+        raise SourceError(f"the model {reference} is not on this machine{asked}, or --model FOLDER names it elsewhere")
+    if not (path / "model_index.json").is_file():
+        raise SourceError(f"the model folder {reference} has no model_index.json: it is not in diffusers' layout")
+    return path.absolute()
+
+
+def _micro() -> Path:
+    """The tiny pretrained Klein that comes with lora-doctor, where it is installed."""
+    if find_spec("lora_doctor.lab") is not None:
+        folder: Path = import_module("lora_doctor.lab").micro_klein()
+        return folder
+    raise SourceError("no model was given: --model FOLDER, a folder in diffusers' layout")
+
+
+def _cached(name: str) -> Path | None:
+    """A hub repository as the hub's own cache holds it, the commit that `main` meant when it was fetched last."""
+    home = os.environ.get("HF_HUB_CACHE") or os.path.join(
+        os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface"), "hub"
+    )
+    repository = Path(home) / f"models--{name.replace('/', '--')}"
+    try:
+        commit = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    path = repository / "snapshots" / commit
+    return path if path.is_dir() else None

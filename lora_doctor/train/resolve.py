@@ -1,0 +1,374 @@
+"""Any trainer's plan becomes a `Job`: every value with its reason, and what can't be honoured said.
+
+Values come, first found first taken, from the command line, the config, the recipe, the trainer's defaults, and
+lora-doctor's defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lora_doctor.dialects.native import CONCEPTS
+from lora_doctor.dialects.native import TRAINER as OWN
+from lora_doctor.dialects.native_fields import FIELDS, Field, native_table
+from lora_doctor.plan import Plan
+from lora_doctor.recipes import RECIPES, Recipe
+from lora_doctor.setting import Setting, is_of_type
+from lora_doctor.source.document import SourceError
+from lora_doctor.train import job as parts
+from lora_doctor.train.foreign import dropped_of, foreign_values
+from lora_doctor.train.job import Data, Job, Model
+from lora_doctor.train.local import model_of
+from lora_doctor.train.optimizers import lacking
+
+TABLES: dict[str, Any] = {
+    "adapter": parts.Adapter,
+    "captions": parts.Captions,
+    "buckets": parts.Buckets,
+    "optimizer": parts.Optimizer,
+    "schedule": parts.Schedule,
+    "precision": parts.Precision,
+    "memory": parts.Memory,
+    "timesteps": parts.Timesteps,
+    "validation": parts.Validation,
+    "saving": parts.Saving,
+    "stop": parts.Stop,
+    "logging": parts.Logging,
+}
+DEFAULT = "default"
+PATHS = ("adapter.start_from", "memory.cache_folder")
+SINGLE = {field.key: field for field in FIELDS if field.type != "table" and "*" not in field.key}
+
+
+class Value(NamedTuple):
+    """One value and why it is this one."""
+
+    value: Any
+    reason: str
+
+
+Values = dict[str, Value]  # by native key
+
+
+def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
+    """The job of a plan; `told` are values of the command line by native key (`data` is a folder).
+
+    Raises:
+        SourceError: something needed is missing, of the wrong type, or can't be trained here.
+    """
+    values = _values(plan, told)
+    missing = _with_installed_optimizer(values)
+    for key, value in values.items():
+        _check(key, value)
+    output = values.get("output")
+    if output is None or not output.value:
+        raise SourceError("which run folder? `output` in the config, or --output DIR")
+    model = model_of(plan, values["model.path"].value if "model.path" in values else None)
+    data, limits = _data(plan, told, values), _limits(values)
+    tables = {name: _table(kind, name, values) for name, kind in TABLES.items()}
+    job = Job(
+        output=Path(output.value).expanduser().absolute(),
+        model=_with_parts(model, values),
+        data=data,
+        training=_table(parts.Training, "training", values, steps=int(limits.get("steps") or 0)),
+        recipe=_plain(values, "recipe"),
+        purpose=_plain(values, "purpose"),
+        reasons={key: value.reason for key, value in values.items()},
+        dropped=(*missing, *(dropped_of(plan) if plan.trainer != OWN else ())),
+        **tables,
+    )
+    return with_length(job, limits)
+
+
+def _values(plan: Plan, told: Mapping[str, Any]) -> Values:
+    """Every native key that has a value."""
+    written, defaults = (_native(plan), {}) if plan.trainer == OWN else foreign_values(plan)
+    said = {key: Value(*pair) for key, pair in written.items()}
+    said |= {key: Value(value, _flag(key)) for key, value in told.items() if value is not None and key != "data"}
+    own = {key: Value(field.default, DEFAULT) for key, field in SINGLE.items() if field.default is not None}
+    name = said["recipe"].value if "recipe" in said else None
+    values: Values = own | {key: Value(*pair) for key, pair in defaults.items()} | _recipe(name) | said
+    if "adapter.alpha" not in values:
+        values["adapter.alpha"] = Value(values["adapter.rank"].value, DEFAULT)
+    return values
+
+
+def _with_installed_optimizer(values: Values) -> list[str]:
+    """Take fp32 AdamW where 8-bit AdamW is not installed, which differs in memory only, and say so.
+
+    Raises:
+        SourceError: another optimiser's package is missing.
+    """
+    chosen = values["optimizer.name"]
+    package = lacking(str(chosen.value))
+    if package is None:
+        return []
+    if chosen.value != "adamw8bit":
+        raise SourceError(f"optimizer.name = {chosen.value!r} ({chosen.reason}) needs {package}: pip install {package}")
+    values["optimizer.name"] = Value("adamw", f"{chosen.reason}, without {package}")
+    return [f"adamw8bit ({chosen.reason}) needs {package}, which is not installed: adamw takes its place"]
+
+
+def _flag(key: str) -> str:
+    names = {"saving.every_steps": "--save-every", "training.steps": "--steps", "training.seed": "--seed"}
+    return names.get(key, f"--{key.rpartition('.')[2]}" if key != "model.path" else "--model")
+
+
+def _native(plan: Plan) -> dict[str, tuple[Any, str]]:
+    """What lora-doctor's own config says."""
+    return {
+        key: (setting.value, where(setting))
+        for key in SINGLE
+        if (setting := plan.config.get(key)).written and setting.value is not None
+    } | dict(_patterns(plan))
+
+
+def _patterns(plan: Plan) -> Iterator[tuple[str, tuple[Any, str]]]:
+    for key in ("adapter.rank_pattern", "adapter.alpha_pattern", "optimizer.options"):
+        setting = plan.config.get(key)
+        if setting.written and isinstance(setting.value, dict):
+            yield key, (setting.value, where(setting))
+
+
+def where(setting: Setting[Any]) -> str:
+    """`run.toml line 12`."""
+    if setting.place is None:
+        return setting.key
+    document = setting.place.document
+    return f"{Path(document.name).name} line {document.position(setting.place.span.start).line}"
+
+
+def _recipe(name: str | None) -> Values:
+    if name is None:
+        return {}
+    recipe = RECIPES.get(name)
+    if recipe is None:
+        raise SourceError(f"recipe = {name!r} is none of {', '.join(RECIPES)}")
+    return {key: Value(value, f"recipe {name}") for key, value in recipe_values(recipe).items() if value is not None}
+
+
+def recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """A recipe under native keys; its batch is the effective one, made of single images."""
+    found = {
+        "adapter.rank": recipe.rank,
+        "adapter.alpha": recipe.alpha,
+        "adapter.targets": list(recipe.targets) or None,
+        "training.steps": recipe.steps,
+        "training.accumulation": recipe.batch,
+        "optimizer.name": recipe.optimizer,
+        "optimizer.learning_rate": recipe.learning_rate,
+        "optimizer.weight_decay": recipe.weight_decay,
+        "optimizer.betas": list(recipe.betas) or None,
+        "schedule.name": recipe.scheduler,
+        "schedule.warmup_steps": recipe.warmup_steps,
+        "precision.compute": recipe.precision,
+        "precision.base": recipe.base_precision,
+        "timesteps.sampling": recipe.sampling,
+        "timesteps.shift": recipe.shift,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _check(key: str, value: Value) -> None:
+    """Refuse a value of another type or outside its bounds."""
+    field = SINGLE.get(key)
+    if field is None or value.value is None:
+        return
+    if field.choices and isinstance(value.value, str) and value.value not in field.choices:
+        raise SourceError(f"{key} = {value.value!r} ({value.reason}) is none of {', '.join(field.choices)}")
+    if not is_of_type(value.value, field.type):
+        raise SourceError(f"{key} = {value.value!r} ({value.reason}) is no {field.type.replace('|', ' or ')}")
+    if _outside(field, value.value):
+        low, high = field.minimum, field.maximum
+        bounds = f"at least {low:g}" if high is None else f"between {low or 0:g} and {high:g}"
+        raise SourceError(f"{key} = {value.value!r} ({value.reason}) must be {bounds}")
+
+
+def _outside(field: Field, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    low, high = field.minimum, field.maximum
+    return (low is not None and value < low) or (high is not None and value > high)
+
+
+def _table(kind: Any, name: str, values: Values, **fixed: Any) -> Any:
+    """One part of the job, from the keys of its table."""
+    found = {field: values[f"{name}.{field}"].value for field in kind._fields if f"{name}.{field}" in values}
+    for field, value in found.items():
+        if isinstance(value, list):
+            found[field] = tuple(value)
+        if f"{name}.{field}" in PATHS and value is not None:
+            found[field] = Path(value).expanduser().absolute()
+    return kind(**{field: value for field, value in found.items() if value is not None} | fixed)
+
+
+def _plain(values: Values, key: str) -> Any:
+    return values[key].value if key in values else None
+
+
+def _with_parts(model: Model, values: Values) -> Model:
+    return model._replace(text_encoder=_part(values, "text_encoder"), vae=_part(values, "vae"))
+
+
+def _part(values: Values, name: str) -> Path | None:
+    reference = _plain(values, f"model.{name}")
+    if not reference:
+        return None
+    path = Path(reference).expanduser()
+    if not path.is_dir():
+        raise SourceError(f"model.{name} = {reference!r} is no folder on this machine")
+    return path.absolute()
+
+
+def _data(plan: Plan, told: Mapping[str, Any], values: Values) -> tuple[Data, ...]:
+    """The folders of images, of the command line or of the config."""
+    from lora_doctor.dataset.listing import list_folder
+
+    edges = _edges(values["buckets.resolution"].value)
+    folder = told.get("data")
+    if folder is None:
+        found = tuple(_dataset(plan, number, edges) for number in range(len(plan.datasets)))
+    else:
+        listing = list_folder(Path(folder), recursive=True)
+        if listing is None:
+            raise SourceError(f"--data {folder}: is no folder that can be read")
+        found = (Data(Path(folder).absolute(), listing.images, resolution=edges),)
+    if not found:
+        raise SourceError("which images? a `[[data]]` table with `folder`, or --data DIR")
+    for each in found:
+        if not each.names:
+            raise SourceError(f"{each.folder} holds no image: png, jpg, webp and the like are read")
+    return found
+
+
+def _edges(value: Any) -> tuple[int, ...]:
+    edges = value if isinstance(value, list) else [value]
+    bad = [edge for edge in edges if not isinstance(edge, int) or isinstance(edge, bool) or edge < 16]
+    if bad or not edges:
+        raise SourceError(f"resolution = {value!r}: edge lengths in pixels are whole numbers of at least 16")
+    return tuple(edges)
+
+
+def _dataset(plan: Plan, number: int, edges: tuple[int, ...]) -> Data:
+    data = plan.datasets[number]
+    if data.listing is None:
+        raise SourceError(f"{data.folder.value!r} ({where(data.folder)}) is no folder on this machine")
+    source = data.caption_source.value or "files"
+    if source not in ("files", "prompt", "filename"):
+        raise SourceError(
+            f"captions of {data.listing.folder} come from {source}, which train does not read: write one text file "
+            "beside each image"
+        )
+    resolution = data.resolution.value
+    return Data(
+        data.listing.folder.absolute(),
+        data.listing.images,
+        captions=source,
+        caption_extension=data.caption_extension.value or ".txt",
+        prompt=data.prompt.value or data.get("prompt").value,
+        repeats=float(1 if data.repeats.value is None else data.repeats.value),
+        resolution=_edges(resolution) if resolution else edges,
+        masks=_folder(data.masks, data.listing.folder),
+        control=tuple(filter(None, [_folder(data.control, data.listing.folder)])),
+        regularisation=bool(data.regularisation.value),
+    )
+
+
+def _folder(setting: Setting[str], beside: Path) -> Path | None:
+    if not setting.value or not setting.written:
+        return None
+    document = setting.place.document.name if setting.place else "."
+    for start in (Path.cwd(), Path(document).absolute().parent, beside):
+        path = start / Path(setting.value).expanduser()
+        if path.is_dir():
+            return path.absolute()
+    raise SourceError(f"{setting.key} = {setting.value!r} ({where(setting)}) is no folder on this machine")
+
+
+def _limits(values: Values) -> dict[str, float]:
+    """What ends the run: steps, epochs, exposures; a recipe's steps count only where nothing else is said."""
+    names = ("steps", "epochs", "exposures")
+    found = {name: values[f"training.{name}"] for name in names if f"training.{name}" in values}
+    said = {name: value for name, value in found.items() if not value.reason.startswith("recipe ")}
+    limits = {name: value.value for name, value in (said or found).items() if value.value}
+    if not limits:
+        raise SourceError("how long? training.steps, training.epochs or training.exposures in the config, or --steps N")
+    return limits
+
+
+def with_length(job: Job, limits: Mapping[str, float]) -> Job:
+    """The job with its number of optimiser steps: the first limit that is reached."""
+    from lora_doctor.train.length import steps_of
+
+    steps, reason = steps_of(job, limits)
+    reasons = {**job.reasons, "training.steps": reason or job.reasons.get("training.steps", "")}
+    return job._replace(training=job.training._replace(steps=steps), reasons=reasons)
+
+
+def as_toml(job: Job, *, defaults: bool = True) -> str:
+    """The job as lora-doctor's own config, each value with its reason behind it; or only what somebody chose."""
+    lines: list[str | None] = [
+        f"# resolved by lora-doctor; `lora-doctor train {job.output / 'config.toml'} --resume` goes on"
+    ]
+    lines += [_line("recipe", job.recipe, job), _line("purpose", job.purpose, job)]
+    lines += [_line("output", str(job.output), job), "", "[model]", _line("path", str(job.model.path), job, "model")]
+    lines += [_line(name, _text(getattr(job.model, name)), job, "model") for name in ("text_encoder", "vae")]
+    for data in job.data:
+        lines += ["", "[[data]]", *_data_lines(data)]
+    for name in ("training", *TABLES):
+        table = getattr(job, name)
+        rows = {field: value for field, value in zip(table._fields, table) if f"{name}.{field}" in _known()}
+        if not defaults:
+            rows = {field: v for field, v in rows.items() if job.reasons.get(f"{name}.{field}", DEFAULT) != DEFAULT}
+        lines += ["", f"[{name}]", *(_line(field, _plainly(value), job, name) for field, value in rows.items())]
+    return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def _known() -> Mapping[str, Any]:
+    return native_table().keys
+
+
+def _data_lines(data: Data) -> Iterator[str | None]:
+    record = data._replace(names=())._asdict()
+    for name, value in record.items():
+        if name == "names" or value is None or value == ():
+            continue
+        yield f"{name} = {toml_value(_plainly(value))}"
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _plainly(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plainly(each) for each in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _line(name: str, value: Any, job: Job, table: str = "") -> Any:
+    if value is None:
+        return None
+    reason = job.reasons.get(f"{table}.{name}" if table else name, "")
+    return f"{name} = {toml_value(value)}" + (f"  # {' '.join(reason.split())}" if reason else "")
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml_value(each) for each in value) + "]"
+    return repr(value)
+
+
+__all__ = ["CONCEPTS", "Value", "as_toml", "recipe_values", "resolve", "toml_value", "where", "with_length"]

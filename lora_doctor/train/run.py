@@ -1,0 +1,186 @@
+"""The training loop: fetch, forward, backward, clip, step, watch, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from accelerate import Accelerator
+
+from lora_doctor import __version__
+from lora_doctor.train import checkpoints, exports, optimizers, schedules
+from lora_doctor.train.checkpoints import Resumable
+from lora_doctor.train.ema import Average, averaged
+from lora_doctor.train.families import Family, Models
+from lora_doctor.train.feed import Loaded, Prepared
+from lora_doctor.train.folder import RunFolder, append_row
+from lora_doctor.train.interrupt import Interrupt
+from lora_doctor.train.job import Job
+from lora_doctor.train.seeds import seed_of, seed_step
+from lora_doctor.train.trouble import NotFiniteError
+from lora_doctor.train.watch import State, Watchers
+
+
+class Run(NamedTuple):
+    """Everything a loop needs, made by `lora_doctor.train.start`. `start`: optimiser steps that are done already."""
+
+    job: Job
+    folder: RunFolder
+    family: Family
+    models: Models
+    weights: Mapping[str, torch.nn.Parameter]
+    data: Prepared
+    optimizer: Any
+    average: Average | None
+    accelerator: Accelerator
+    watchers: Watchers
+    interrupt: Interrupt
+    start: int = 0
+    say: Callable[[str], None] = print
+
+
+class End(NamedTuple):
+    """How a run ended: `status` is one of `folder.STATUSES`, `reason` a sentence."""
+
+    status: str
+    reason: str
+    step: int
+
+
+def loop(run: Run) -> End:
+    """Train from `run.start` to the job's last step, or until somebody says stop."""
+    job, accelerator, weights = run.job, run.accelerator, run.weights
+    run.watchers.begin(_state(run, run.start, {}))
+    for step in range(run.start + 1, job.training.steps + 1):
+        begun = time.perf_counter()
+        seed_step(job.training.seed, step, accelerator.process_index)
+        rate = schedules.factor(job.schedule, step - 1, job.training.steps, job.optimizer.learning_rate)
+        optimizers.set_rate(run.optimizer, rate)
+        loss = torch.zeros((), device=accelerator.device)
+        for part, batch in enumerate(run.data.steps(step - 1)):  # fetch
+            error = forward(run, batch, seed_of(job.training.seed, step, accelerator.process_index, part))
+            accelerator.backward(error / job.training.accumulation)
+            loss += error.detach() / job.training.accumulation
+        norm = _clipped(run, weights)
+        metrics = _measured(run, loss, norm, begun)
+        run.optimizer.step()
+        run.optimizer.zero_grad(set_to_none=True)
+        if job.optimizer.max_norm is not None:
+            optimizers.limit_norm(optimizers.factors(run.models), job.optimizer.max_norm)
+        if run.average is not None:
+            run.average.update(weights, step)
+        append_row(run.folder.log, {"step": step, **metrics})
+        state = _state(run, step, metrics)
+        halt = run.watchers.step(state)
+        ending = halt is not None or state.last or run.interrupt.asked
+        if ending or step % job.saving.every_steps == 0:
+            save(run, step)
+            run.watchers.saved(state)
+        if ending:
+            return _end(run, state, halt.reason if halt is not None else None)
+    return End("finished", "it had reached its last step before", run.start)
+
+
+def forward(run: Run, batch: Loaded, seed: int) -> torch.Tensor:
+    """The loss of one batch: mean squared error, weighted by noise level, mask and the batch's share of its epoch."""
+    family, models, device = run.family, run.models, run.accelerator.device
+    generator = torch.Generator(device).manual_seed(seed)
+    latents = batch.latents.to(device)
+    noise = torch.randn(latents.shape, generator=generator, device=device)
+    levels = family.draw_levels(models, run.job.timesteps, latents.shape, generator)
+    prompts = {name: value.to(device) for name, value in batch.prompts.items()}
+    with run.accelerator.autocast():
+        predicted = family.predict(models, family.noisy(models, latents, noise, levels), levels, prompts, batch.sizes)
+    error = (predicted.float() - family.target(models, latents, noise, levels).float()) ** 2
+    if batch.mask is not None:
+        error = error * batch.mask.to(device)
+    weight = family.loss_weight(models, levels, run.job.timesteps)
+    return (error.flatten(1).mean(1) * weight).mean() * batch.weight
+
+
+def _clipped(run: Run, weights: Any) -> torch.Tensor:
+    """Average the gradients over the devices, clip them; returns their norm before clipping."""
+    parameters = list(weights.values())
+    if run.accelerator.num_processes > 1:  # adapters are small: one flat reduction, and families need no wrapper
+        flat = torch.cat([p.grad.flatten() for p in parameters])
+        mean = run.accelerator.reduce(flat, "mean")
+        for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters])):
+            parameter.grad.copy_(part.view_as(parameter))
+    limit = run.job.optimizer.gradient_clip or float("inf")
+    norm: torch.Tensor = torch.as_tensor(run.accelerator.clip_grad_norm_(parameters, limit))
+    return norm
+
+
+def _measured(run: Run, loss: torch.Tensor, norm: torch.Tensor, begun: float) -> dict[str, float]:
+    """The step's metrics.
+
+    Raises:
+        NotFiniteError: the loss is no number (or the gradient, where no loss scaler is there to skip the step).
+    """
+    value, length = torch.stack([run.accelerator.reduce(loss, "mean"), norm.to(loss)]).tolist()
+    rate = optimizers.effective_rate(run.optimizer)
+    finite = value == value and abs(value) != float("inf")
+    if not finite or (run.accelerator.scaler is None and not length < float("inf")):
+        what = f"the loss is {value}" if not finite else f"the gradient's norm is {length}"
+        if run.job.stop.on_nan:
+            raise NotFiniteError(what)
+        run.optimizer.zero_grad(set_to_none=True)  # without gradients the optimiser leaves everything as it is
+    seconds = time.perf_counter() - begun
+    return {"loss": value, "learning_rate": rate, "gradient_norm": length, "seconds": round(seconds, 4)}
+
+
+def save(run: Run, step: int) -> None:
+    """Write the checkpoint of this step (the first process does), then prune as far as the user asked for it."""
+    if run.accelerator.is_main_process:
+        checkpoints.save(run.folder, step, resumable(run), partial(publish, run, step))
+        checkpoints.prune(run.folder, run.job.saving.keep)
+    run.accelerator.wait_for_everyone()
+
+
+def publish(run: Run, step: int, folder: Path) -> None:
+    """Write the LoRA files of a checkpoint."""
+    with averaged(run.weights, run.average, raw(run.optimizer)):
+        notes = exports.save(run.family, run.models, run.job, folder, {"step": str(step), "lora-doctor": __version__})
+    for note in notes if step <= run.job.saving.every_steps else ():
+        run.say(note)
+
+
+def raw(optimizer: Any) -> Any:
+    """The optimiser inside accelerate's wrapper."""
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+def resumable(run: Run) -> Resumable:
+    """What a checkpoint holds of a run."""
+    return Resumable(run.weights, raw(run.optimizer), run.average, run.accelerator.scaler)
+
+
+def _state(run: Run, step: int, metrics: Mapping[str, float]) -> State:
+    return State(
+        run.job,
+        run.folder,
+        run.family,
+        run.models,
+        step,
+        run.job.training.steps,
+        metrics,
+        run.data.items,
+        run.data.held_out,
+        run.accelerator.device,
+        partial(averaged, run.weights, run.average, raw(run.optimizer)),
+    )
+
+
+def _end(run: Run, state: State, wish: str | None) -> End:
+    if wish is not None:
+        end = End("stopped", wish, state.step)
+    elif state.last:
+        end = End("finished", "all steps are done", state.step)
+    else:
+        end = End("interrupted", f"interrupted after step {state.step}, whose checkpoint is saved", state.step)
+    run.watchers.end(state, end.reason)
+    return end

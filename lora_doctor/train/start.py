@@ -1,0 +1,175 @@
+"""A job becomes a run: load, inject, encode, restore; then the loop; then how it ended, in words and in `run.json`."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from lora_doctor import __version__
+from lora_doctor.source.document import SourceError
+from lora_doctor.train import adapters, checkpoints, exports, loading, optimizers, run
+from lora_doctor.train.ema import Average
+from lora_doctor.train.encode import sources_of
+from lora_doctor.train.families import Family
+from lora_doctor.train.feed import prepare
+from lora_doctor.train.folder import RunFolder, rewind, step_name, write_json
+from lora_doctor.train.interrupt import Interrupt
+from lora_doctor.train.job import Job
+from lora_doctor.train.lock import alone
+from lora_doctor.train.resolve import as_toml
+from lora_doctor.train.targets import said
+from lora_doctor.train.trouble import told
+from lora_doctor.train.watch import Watchers
+from lora_doctor.write import write_beside
+
+Say = Callable[[str], None]
+CODES = {"finished": 0, "stopped": 0, "interrupted": 130}  # exit codes
+
+
+def train(job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None) -> run.End:
+    """Run a job from its start, or on from a checkpoint.
+
+    Raises:
+        SourceError: the model, the data, the disk or the numbers don't allow it.
+    """
+    folder = RunFolder(job.output)
+    begun = time.time()
+    with Interrupt(say) as interrupt, alone(folder):
+        try:
+            made = assemble(job, watchers, say, interrupt, checkpoint)
+            _write_run(made, "running", "", made.start, begun)
+            end = run.loop(made)
+            _write_run(made, end.status, end.reason, end.step, begun)
+        except Exception as error:
+            sentence = told(error, job, folder)
+            if sentence is None:
+                raise
+            _fail(folder, sentence)
+            raise SourceError(sentence) from None
+    return end
+
+
+def watchers_of(job: Job) -> Watchers:
+    """Who looks at the run."""
+    return Watchers()
+
+
+def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, checkpoint: Path | None = None) -> run.Run:
+    """Everything a loop needs."""
+    _quieten()
+    accelerator = Accelerator(mixed_precision=_mixed(job))
+    folder = RunFolder(job.output)
+    set_seed(job.training.seed)
+    family, models = loading.load(job, accelerator.device)
+    reach = adapters.inject(family, models, job.adapter, dtype=job.precision.adapter, seed=job.training.seed)
+    if job.adapter.start_from is not None:
+        say(exports.begin_from(family, models, job.adapter))
+    weights = adapters.trainable(family, models)
+    for component, found in reach.items():
+        count = sum(p.numel() for name, p in weights.items() if name.startswith(f"{component}."))
+        say(f"{component}: {said(found, count)}")
+    average = Average(weights, job.optimizer.ema_decay) if job.optimizer.ema else None
+    optimizer = accelerator.prepare_optimizer(optimizers.build(job, _groups(job, family, weights)))
+    data = prepare(
+        job,
+        sources_of(job, family, models),
+        job.validation.prompts,
+        folder=job.memory.cache_folder or folder.cache,
+        rank=accelerator.process_index,
+        ranks=accelerator.num_processes,
+        wait=accelerator.wait_for_everyone,
+    )
+    for note in data.notes:
+        say(note)
+    made = run.Run(
+        job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
+    )
+    return made if checkpoint is None else _gone_on(made, checkpoint)
+
+
+def _gone_on(made: run.Run, checkpoint: Path) -> run.Run:
+    checkpoints.tidy(made.folder)
+    step = checkpoints.restore(checkpoint, run.resumable(made))
+    if checkpoint.parent == made.folder.checkpoints:
+        rewind(made.folder, step)
+    made.say(f"going on from {checkpoint}, step {step} of {made.job.training.steps}")
+    return made._replace(start=step)
+
+
+def _quieten() -> None:
+    """No progress bars of loaders between our lines; their errors are raised all the same."""
+    import diffusers
+    import transformers
+
+    for logging in (diffusers.utils.logging, transformers.utils.logging):
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+
+
+def _mixed(job: Job) -> str:
+    return "no" if job.precision.compute == "fp32" else job.precision.compute
+
+
+def _groups(job: Job, family: Family, weights: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
+    """The denoiser's adapter, and the text encoders' with a rate of their own."""
+    rates = job.optimizer.learning_rate, job.optimizer.text_encoder_learning_rate or job.optimizer.learning_rate
+    parts = [{}, {}]  # type: list[dict[str, torch.nn.Parameter]]
+    for name, weight in weights.items():
+        parts[not name.startswith(f"{family.DENOISER}.")][name] = weight
+    return [{"params": list(part.values()), "lr": rate} for part, rate in zip(parts, rates) if part]
+
+
+def _write_run(made: run.Run, status: str, reason: str, step: int, begun: float) -> None:
+    """`run.json`; the run's config beside it, once."""
+    if not made.accelerator.is_main_process:
+        return
+    job, folder = made.job, made.folder
+    if status == "running":
+        write_beside(folder.config, as_toml(job).encode())
+    record = {
+        "version": 1,
+        "status": status,
+        "reason": reason,
+        "step": step,
+        "steps": job.training.steps,
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun)),
+        "seconds": round(time.time() - begun, 1),
+        "family": job.model.family,
+        "size": job.model.size,
+        "model": str(job.model.path),
+        "images": made.data.trained,
+        "held_out": len(made.data.held_out),
+        "parameters": sum(weight.numel() for weight in made.weights.values()),
+        "checkpoints": [step_name(each) for each in folder.steps()],
+        "device": _device(made.accelerator.device),
+        "processes": made.accelerator.num_processes,
+        "versions": {"lora-doctor": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "dropped": list(job.dropped),
+    }
+    write_json(folder.run, record)
+
+
+def _device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _fail(folder: RunFolder, sentence: str) -> None:
+    """Note in `run.json` how it ended, where there is one."""
+    import json
+
+    try:
+        record = json.loads(folder.run.read_bytes())
+        write_json(folder.run, record | {"status": "failed", "reason": sentence, "checkpoints": _names(folder)})
+    except (OSError, ValueError, SourceError):
+        return  # the disk may be full: the sentence is on the terminal
+
+
+def _names(folder: RunFolder) -> list[str]:
+    return [step_name(each) for each in folder.steps()]

@@ -1,0 +1,228 @@
+"""`lora-doctor train` as users call it, on tiny pipelines of every family: whole runs, kills, bad input."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import signal
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from lora_doctor.train.folder import RunFolder, read_rows
+
+from .process import config, start, train, weights
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def model(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue(f"{request.param}_folder")
+    return folder
+
+
+@pytest.mark.parametrize("model", ["klein", "sana", "sdxl"], indirect=True)
+def test_a_whole_run(tmp_path: Path, model: Path) -> None:
+    ran = train(config(tmp_path, model), "--no-preflight", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    folder = RunFolder(tmp_path / "run")
+    assert folder.steps() == [3, 6, 9, 12]
+    assert [row["step"] for row in read_rows(folder.log) if "loss" in row] == list(range(1, 13))
+    record = json.loads(folder.run.read_bytes())
+    assert (record["status"], record["step"]) == ("finished", 12)
+    tensors = load_file(folder.checkpoint(12) / "pytorch_lora_weights.safetensors")
+    assert any(value.any() for name, value in tensors.items() if "lora_B" in name), "nothing was learned"
+    resolved = tomllib.loads(folder.config.read_text())
+    assert resolved["training"]["steps"] == 12
+    assert resolved["optimizer"]["learning_rate"] == 1e-3
+
+
+def test_the_saved_config_can_be_linted_and_trained(tmp_path: Path, sana_folder: Path) -> None:
+    from tests.end_to_end.process import call
+
+    assert train(config(tmp_path, sana_folder), "--no-preflight", cwd=tmp_path).returncode == 0
+    linted = call("lint", "run/config.toml", "--select", "error", cwd=tmp_path)
+    assert linted.returncode == 0, linted.stdout
+    again = train("run/config.toml", "--output", "again", "--no-preflight", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "again")
+    assert weights(first.checkpoint(12)) == weights(second.checkpoint(12))
+
+
+def killed_and_gone_on(tmp_path: Path, path: Path, seed: int, number: int = signal.SIGKILL) -> int:
+    """Train, killing the process at random moments and going on, until it ends by itself; returns the kills."""
+    folder, chance, kills = RunFolder(tmp_path / "run"), random.Random(seed), 0
+    while True:
+        process = start(path, "--no-preflight", "--resume", cwd=tmp_path)
+        done = len(read_rows(folder.log))
+        wanted = done + chance.randint(1, 4)
+        while process.poll() is None and len(read_rows(folder.log)) < wanted and kills < 4:
+            time.sleep(0.001)
+        if kills < 4 and process.poll() is None:
+            time.sleep(chance.uniform(0, 0.06))
+            process.send_signal(number)
+        if process.wait(timeout=300) == 0:
+            return kills
+        kills += 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_runs_end_with_the_same_weights(tmp_path: Path, klein_folder: Path, seed: int) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+        config(folder, klein_folder, saving={"every_steps": 1})
+    assert train("run.toml", "--no-preflight", cwd=whole).returncode == 0
+    assert killed_and_gone_on(broken, broken / "run.toml", seed) > 0, (broken / "out.txt").read_text()
+    one, other = RunFolder(whole / "run"), RunFolder(broken / "run")
+    assert one.steps() == other.steps() == list(range(1, 13))
+    for step in one.steps():
+        assert weights(one.checkpoint(step)) == weights(other.checkpoint(step)), f"step {step} differs"
+    losses = [[(row["step"], row["loss"]) for row in read_rows(each.log)] for each in (one, other)]
+    assert losses[0] == losses[1]
+
+
+def test_ctrl_c_saves_and_leaves(tmp_path: Path, sana_folder: Path) -> None:
+    path = config(tmp_path, sana_folder, training={"steps": 5000}, saving={"every_steps": 5000})
+    process = start(path, "--no-preflight", cwd=tmp_path)
+    folder = RunFolder(tmp_path / "run")
+    while len(read_rows(folder.log)) < 2:
+        assert process.poll() is None, (tmp_path / "out.txt").read_text()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    (step,) = folder.steps()
+    record = json.loads(folder.run.read_bytes())
+    assert (record["status"], record["step"]) == ("interrupted", step)
+    assert f"interrupted at step {step} of 5000" in (tmp_path / "out.txt").read_text()
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, klein_folder: Path) -> None:
+    ran = train(config(tmp_path, klein_folder), "--no-preflight", cwd=tmp_path, preexec_fn=limited)
+    assert ran.returncode == 2
+    assert "the checkpoint of step 3 can't be written" in ran.stderr
+    assert "there is none yet" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    folder = RunFolder(tmp_path / "run")
+    assert list(folder.checkpoints.iterdir()) == []
+    assert json.loads(folder.run.read_bytes())["status"] == "failed"
+
+
+def test_a_loss_that_is_no_number(tmp_path: Path, sana_folder: Path) -> None:
+    changed: dict[str, Any] = {
+        "optimizer": {"learning_rate": 1e30, "gradient_clip": 0.0},
+        "schedule": {"name": "constant", "warmup_steps": 0},
+        "saving": {"every_steps": 1},
+    }
+    ran = train(config(tmp_path, sana_folder, **changed), "--no-preflight", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "no step was made with it" in ran.stderr
+    assert "the last good checkpoint is step-000001" in ran.stderr
+    assert "lower optimizer.learning_rate (now 1e+30)" in ran.stderr
+    assert RunFolder(tmp_path / "run").steps() == [1]
+
+
+def test_two_processes_in_one_folder(tmp_path: Path, sana_folder: Path) -> None:
+    path = config(tmp_path, sana_folder, training={"steps": 100000}, saving={"every_steps": 100000})
+    first = start(path, "--no-preflight", cwd=tmp_path)
+    try:
+        while not RunFolder(tmp_path / "run").log.exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        second = train(path, "--no-preflight", "--resume", cwd=tmp_path)
+        assert second.returncode == 2
+        assert "another process is training in" in second.stderr
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_a_run_that_is_there_is_not_written_over(tmp_path: Path, sana_folder: Path) -> None:
+    path = config(tmp_path, sana_folder)
+    assert train(path, "--no-preflight", cwd=tmp_path).returncode == 0
+    again = train(path, "--no-preflight", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "holds a run already, up to step-000012: --resume goes on with it" in again.stderr
+    finished = train(path, "--no-preflight", "--resume", cwd=tmp_path)
+    assert "has all of the 12 steps: --steps N with a larger number goes on" in finished.stderr
+    changed = train(path, "--no-preflight", "--resume", "--steps", "14", cwd=tmp_path)
+    assert changed.returncode == 0, changed.stderr
+    assert RunFolder(tmp_path / "run").steps() == [3, 6, 9, 12, 14]
+    config(tmp_path, sana_folder, optimizer={"learning_rate": 2e-3}, training={"steps": 16})
+    faster = train(path, "--no-preflight", "--resume", cwd=tmp_path)
+    assert "changed since this run began: optimizer.learning_rate: 0.001 before, 0.002 now" in faster.stderr
+    assert "a change of 100 %" in faster.stdout
+    config(tmp_path, sana_folder, adapter={"rank": 4}, training={"steps": 18})
+    wider = train(path, "--no-preflight", "--resume", cwd=tmp_path)
+    assert wider.returncode == 2
+    assert "adapter.rank: 2 before, 4 now" in wider.stderr
+
+
+SEED = """\
+accelerate launch train_dreambooth_lora_sana.py \\
+  --pretrained_model_name_or_path=Efficient-Large-Model/Sana_1600M_1024px_BF16_diffusers \\
+  --instance_data_dir=images --output_dir=run --mixed_precision=bf16 \\
+  --instance_prompt="a photo of sks ring" --resolution=64 --train_batch_size=1 \\
+  --gradient_accumulation_steps=4 --use_8bit_adam --learning_rate=1e-4 --lr_scheduler=constant \\
+  --lr_warmup_steps=0 --max_train_steps=500 --validation_prompt="A photo of sks ring on velvet" \\
+  --validation_epochs=25 --seed=0 --cache_latents --offload
+"""
+
+
+def test_the_seeds_sana_command_is_trained(tmp_path: Path, sana_folder: Path) -> None:
+    config(tmp_path, sana_folder)
+    (tmp_path / "seed.sh").write_text(SEED)
+    refused = train("seed.sh", "--no-preflight", "--steps", "2", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "hf download Efficient-Large-Model/Sana_1600M_1024px_BF16_diffusers" in refused.stderr
+    ran = train("seed.sh", "--model", sana_folder, "--no-preflight", "--steps", "2", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    resolved = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert resolved["data"][0]["prompt"] == "a photo of sks ring"
+    assert resolved["training"] == {"steps": 2, "batch_size": 1, "accumulation": 4, "seed": 0}
+    assert resolved["adapter"]["targets"] == ["to_k", "to_q", "to_v"]
+
+
+def test_errors_of_the_linter_stop_it_before_torch(tmp_path: Path, sana_folder: Path) -> None:
+    path = config(tmp_path, sana_folder, training={"stepps": 3})
+    began = time.process_time()
+    ran = train(path, cwd=tmp_path)
+    assert ran.returncode == 1, ran.stderr
+    assert "stepps" in ran.stdout
+    assert "--no-preflight trains in spite of it" in ran.stderr
+    assert not (tmp_path / "run").exists()
+    assert time.process_time() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        ([], "train what?"),
+        (["--data", "images"], "which run folder?"),
+        (["--data", "nowhere", "--output", "run", "--steps", "1"], "is no folder that can be read"),
+        (["--data", "empty", "--output", "run", "--steps", "1"], "holds no image"),
+        (["--data", "images", "--output", "run"], "how long?"),
+        (["--data", "images", "--output", "images/0.png/run", "--steps", "1"], "can't be written: not a directory"),
+        (["missing.toml"], "missing.toml: can't be read"),
+        (["--data", "images", "--output", "run", "--steps", "1", "--model", "images"], "has no model_index.json"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path: Path, sana_folder: Path, args: list[str], sentence: str) -> None:
+    config(tmp_path, sana_folder)
+    (tmp_path / "empty").mkdir()
+    model = [] if "--model" in args or not args or args[0].endswith("toml") else ["--model", str(sana_folder)]
+    ran = train(*args, *model, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert sentence in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "internal error" not in ran.stderr
