@@ -1,6 +1,6 @@
 """Writes the tables that are made from the rules: `python docs/tables.py` (a test compares them).
 
-`docs/rules.md` has every rule; the README has one line per topic.
+`docs/rules.md` has every rule, `docs/trainers.md` every trainer; the README has one line per topic.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from lora_doctor.rule import LEVELS, Rule, all_rules
+from lora_doctor.trainers import markdown
 
 ROOT = Path(__file__).parent.parent
 TOPICS = {
@@ -68,6 +69,11 @@ def _row(rule: Rule) -> str:
     return f"| [`{rule.id}`]({source}) | {rule.level} | {rule.evidence} | {title} |"
 
 
+def every_trainer() -> str:
+    """The page that compares the trainers."""
+    return f"# Trainers\n\nMade by `python docs/tables.py`; `lora-doctor trainers` prints the same.\n\n{markdown()}"
+
+
 def with_summary(readme: str) -> str:
     """The README with its table renewed."""
     block = f"<!-- rules -->\n{summary()}\n<!-- /rules -->"
@@ -78,3 +84,4 @@ if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(with_summary(readme.read_text(encoding="utf-8")), encoding="utf-8")
     (ROOT / "docs" / "rules.md").write_text(every_rule(), encoding="utf-8")
+    (ROOT / "docs" / "trainers.md").write_text(every_trainer(), encoding="utf-8")

@@ -22,6 +22,9 @@ COMMANDS = {
     "trigger": "judge a trigger word, or propose some",
     "explain": "tell why a rule exists, what to do instead, and its sources",
     "rules": "list every rule",
+    "init": "write a first config for your images: a cited recipe, for any trainer",
+    "translate": "write a config for another trainer, and tell what can't be said there",
+    "trainers": "compare the trainers: what each has, with sources",
     "plan": "show what a config means: every setting, written or defaulted",
     "train": "train a LoRA from any trainer's config, or from a few flags",
     "schema": "print the JSON Schema of lora-doctor's own config",
@@ -31,7 +34,7 @@ COMMANDS = {
     "resize": "lower a LoRA's rank",
     "merge": "add LoRAs up",
     "average": "average checkpoints of one run",
-    "diff": "say what differs between two LoRAs",
+    "diff": "say what differs between two LoRAs, or two configs of any trainers",
     "metadata": "show, set or strip a LoRA's text entries",
 }
 INTERRUPTED = 130  # 128 + SIGINT, as shells do

@@ -1,4 +1,4 @@
-"""`lora-doctor diff A B`."""
+"""`lora-doctor diff A B`: two LoRA files, or two configs of any trainers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from lora_doctor.cli.adapters import opened
+from lora_doctor.source.document import SourceError
+
+WEIGHTS = frozenset({".safetensors", ".sft", ".pt", ".pth", ".bin", ".ckpt"})
 
 
 @click.command()
@@ -14,39 +16,19 @@ from lora_doctor.cli.adapters import opened
 @click.argument("second", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def diff(first: Path, second: Path, as_json: bool) -> int:
-    """Say what differs between two LoRAs: layers, metadata, and how far each layer's change has moved.
+    """Say what differs between two LoRAs, or between two training configs of any trainers.
 
-    Exits 0 where their changes are equal, else 1.
+    LoRAs are compared by layers, metadata, and how far each layer's change has moved; configs by what they do, whatever
+    the trainers call it. Exits 0 where there is no difference, else 1.
     """
-    import json
+    kinds = [path.suffix.lower() in WEIGHTS for path in (first, second)]
+    if kinds == [True, True]:
+        from lora_doctor.cli.diff_adapters import diff_adapters
 
-    one, other = opened(first), opened(second)
-    from lora_doctor.adapter.describe import plain
-    from lora_doctor.adapter.differ import difference
-    from lora_doctor.report.terminal import printable
+        return diff_adapters(first, second, as_json)
+    if any(kinds):
+        weights, config = (first, second) if kinds[0] else (second, first)
+        raise SourceError(f"{weights} is a LoRA and {config} is none: give two LoRAs, or two configs")
+    from lora_doctor.cli.diff_configs import diff_configs
 
-    found = difference(one, other)
-    if as_json:
-        document = {**found._asdict(), "layers": [layer._asdict() for layer in found.layers]}
-        document |= {"distance": found.distance, "cosine": found.cosine, "growth": found.growth}
-        click.echo(json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False))
-        return int(not found.equal)
-    for names, which in ((found.only_first, first), (found.only_second, second)):
-        if names:
-            click.echo(
-                f"{len(names)} layers only in {which}: {printable(', '.join(names[:3]))}{', ...' * (len(names) > 3)}"
-            )
-    if found.skipped:
-        click.echo(f"{len(found.skipped)} layers can't be compared (other sizes, or a method without factors)")
-    if found.layers:
-        click.echo(
-            f"{len(found.layers)} layers in both: moved by {found.distance:.2%} of the first, "
-            f"cosine {found.cosine:.4f}, norm x{found.growth:.3f}"
-        )
-    for layer in sorted(found.layers, key=lambda each: -each.distance)[:5]:
-        if layer.distance > 1e-6 * layer.first:
-            share = layer.distance / layer.first if layer.first else float("inf")
-            click.echo(f"  {printable(layer.name)}: {share:.2%}, cosine {layer.cosine:.4f}")
-    for row in found.metadata:
-        click.echo(f"metadata: {printable(row)}")
-    return int(not found.equal)
+    return diff_configs(first, second, as_json)

@@ -30,6 +30,8 @@ BAND_BITS, BANDS = 26, 8
 CROWD = 12  # equal keys that say nothing any more
 VOTES = 3
 TRIES = 6  # candidates that an image may fail with, the likeliest first
+LIKELIEST = 30  # candidates of an image that are kept at all
+CLOSE = 64  # bits of 256 by which the surroundings of equal corners may differ
 INLIERS = 10  # corners that agree with one transform
 SPREAD = 0.04  # of the picture that they must span: a watermark is no copy
 OFF = 3.0  # pixels they may be off on the raster
@@ -58,7 +60,8 @@ def find_copies(images: Images, cache: Cache) -> list[Group]:
         if joined.first(first) != joined.first(second) and judge.same(first, second, distance, turned):
             joined.join(first, second, "near" if turned == 0 else "mirrored")
     tried: Counter[int] = Counter()
-    for first, second in _sharing_corners(records, textured, cache):
+    roots = np.array([joined.first(place) for place in range(len(images))], np.int64)
+    for first, second in _sharing_corners(records, textured, roots, cache):
         if joined.first(first) == joined.first(second) or max(tried[first], tried[second]) >= TRIES:
             continue
         if judge.inliers(first, second) >= INLIERS:
@@ -159,7 +162,6 @@ class _Judge:
         self._records = records
         self._cache = cache
         self._kept: dict[bytes, Features] = {}
-        self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
 
     def same(self, first: int, second: int, distance: int, variant: int) -> bool:
         if distance <= SAME:
@@ -185,15 +187,15 @@ class _Judge:
         one, other = self._features(first), self._features(second)
         if len(one.points) < 2 * INLIERS or len(other.points) < 2 * INLIERS:
             return 0
-        described = (np.frombuffer(each.descriptors, np.uint8).reshape(-1, 32) for each in (one, other))
-        matches = self._matcher.match(*described)
-        close = [match for match in matches if match.distance <= 64]
+        ours, theirs = (np.frombuffer(each.descriptors, np.uint8).reshape(-1, 32) for each in (one, other))
+        distances, partners = cv2.batchDistance(
+            ours, theirs, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1, crosscheck=True
+        )
+        close = np.flatnonzero((partners[:, 0] >= 0) & (distances[:, 0] <= CLOSE))
         if len(close) < INLIERS:
             return 0
-        here, there = (
-            np.frombuffer(each.points, np.uint8).reshape(-1, 2).astype(np.float32)[[getattr(m, index) for m in close]]
-            for each, index in ((one, "queryIdx"), (other, "trainIdx"))
-        )
+        here = np.frombuffer(one.points, np.uint8).reshape(-1, 2)[close].astype(np.float32)
+        there = np.frombuffer(other.points, np.uint8).reshape(-1, 2)[partners[close, 0]].astype(np.float32)
         cv2.setRNGSeed(0)
         matrix, kept = cv2.estimateAffinePartial2D(
             here,
@@ -225,8 +227,8 @@ def _even(lightness: Array) -> Array:
     return (lightness - lightness.mean()) * (32.0 / max(spread, 4.0))
 
 
-def _sharing_corners(records: Array, places: Array, cache: Cache) -> Iterator[tuple[int, int]]:
-    """Pairs of images with several equal corners; corners that many images have count for none."""
+def _sharing_corners(records: Array, places: Array, roots: Array, cache: Cache) -> Iterator[tuple[int, int]]:
+    """Pairs with several equal corners and different roots, likeliest first; corners of many images count for none."""
     if not 2 <= len(places) <= MOST:
         return
     rng = np.random.default_rng(0)
@@ -249,8 +251,21 @@ def _sharing_corners(records: Array, places: Array, cache: Cache) -> Iterator[tu
         return
     pairs, counts = np.unique(np.concatenate(votes), return_counts=True)
     likely = np.flatnonzero(counts >= VOTES)
-    for code in pairs[likely[np.argsort(-counts[likely], kind="stable")]].tolist():
-        yield code >> 32, code & 0xFFFFFFFF
+    pairs = pairs[likely[np.argsort(-counts[likely], kind="stable")]]
+    first, second = pairs >> 32, pairs & 0xFFFFFFFF
+    apart = roots[first] != roots[second]
+    first, second = first[apart], second[apart]
+    kept = (_rank(first) < LIKELIEST) & (_rank(second) < LIKELIEST)
+    yield from zip(first[kept].tolist(), second[kept].tolist())
+
+
+def _rank(owners: Array) -> Array:
+    """How many of the same value stand before each."""
+    order = np.argsort(owners, kind="stable")
+    begins = np.flatnonzero(np.diff(owners[order], prepend=-1))
+    ranks = np.empty(len(owners), np.int64)
+    ranks[order] = np.arange(len(owners)) - np.repeat(begins, np.diff(begins, append=len(owners)))
+    return ranks
 
 
 def _votes(keys: Array, owner: Array) -> Iterator[Array]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lora_doctor.dataset.arrays import need
 from lora_doctor.dataset.facts import suffix
-from lora_doctor.dataset.imageset import ImageSet
+from lora_doctor.dataset.imageset import ImageSet, Masks, Pairs
 from lora_doctor.dataset.listing import IMAGES, Listing
 from lora_doctor.plan import Dataset, Plan
+
+if TYPE_CHECKING:
+    from lora_doctor.dataset.record import Images  # numpy is not there for everyone
 
 EXAMINED = IMAGES - {".heic", ".heif", ".jxl"}  # Pillow and OpenCV don't read these
 Told = Callable[[str, int, int], None]  # a folder, images done, images in all
@@ -48,7 +52,7 @@ class _Scanner:
     def __init__(self, store: object, workers: int | None, tell: Told | None) -> None:
         self.store, self.workers, self.tell = store, workers, tell
 
-    def __call__(self, listing: Listing):  # type: ignore[no-untyped-def] # numpy is not there for everyone
+    def __call__(self, listing: Listing) -> Images:
         from lora_doctor.dataset.scan import scan
 
         name = os.path.basename(os.path.abspath(listing.folder))
@@ -58,14 +62,13 @@ class _Scanner:
 
 
 def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
-    from lora_doctor.dataset import beside, buckets
+    from lora_doctor.dataset import buckets
     from lora_doctor.dataset.together import together
 
     assert data.listing is not None, "only folders that were listed are examined"
     images = scanned(data.listing)
     edges = data.resolution.value
     whole = together(images, scanned.store)  # type: ignore[arg-type]
-    controls = data.control_listings
     return ImageSet(
         plan,
         data,
@@ -75,6 +78,23 @@ def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
         atypical=whole.atypical,
         variety=whole.variety,
         fates=buckets.fates(plan, data, images),
-        masks=beside.masks(images, scanned(data.mask_listing)) if data.mask_listing is not None else None,
-        pairs=beside.pairs(data.listing.folder, images, controls[0].folder, scanned(controls[0])) if controls else None,
+        masks=_masks(data, images, scanned),
+        pairs=_pairs(data, images, scanned),
     )
+
+
+def _masks(data: Dataset, images: Images, scanned: _Scanner) -> Masks | None:
+    if data.mask_listing is None:
+        return None
+    from lora_doctor.dataset import beside
+
+    return beside.masks(images, scanned(data.mask_listing))
+
+
+def _pairs(data: Dataset, images: Images, scanned: _Scanner) -> Pairs | None:
+    if data.listing is None or not data.control_listings:
+        return None
+    from lora_doctor.dataset import beside
+
+    control = data.control_listings[0]
+    return beside.pairs(data.listing.folder, images, control.folder, scanned(control))

@@ -61,6 +61,8 @@ def _stamp(path: str) -> Stamp | None:
 
 
 def _examined(paths: list[str], todo: list[int], cache: Cache, workers: int | None) -> Iterator[Answer]:
+    if not todo:
+        return
     count = min(workers or _cores(), -(-len(todo) // CHUNK))
     if count <= 1 or (workers is None and len(todo) < FEW):
         single_threaded()

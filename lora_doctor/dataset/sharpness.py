@@ -8,6 +8,7 @@ the busiest tiles count, each of four directions by itself: motion blurs edges a
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -20,16 +21,16 @@ PAD = 7  # pixels round a tile, so that blurring it sees no border
 SHARE = 0.012  # of the tiles, in each of four directions
 MIN_TILES = 6
 MAX_TILES = 24
-STRONG = 0.01  # share of all pixels whose gradients count
+STRONG = 0.005  # share of all pixels whose gradients count, of every second row
 SHARPEST = 20  # percentile of their blur that is reported
-MIN_EDGES = 120  # pixels, below which nothing is said
-MIN_SECTOR = 400  # pixels, below which a direction is not judged by itself
+MIN_EDGES = 60  # such pixels, below which nothing is said
+MIN_SECTOR = 200  # such pixels, below which a direction is not judged by itself
 LOPSIDED = 0.2  # energy of the gradients in one direction, as a share of those across it
 CONSIDERED = 0.3  # share of the tiles' pixels that are looked at at all
-LARGE = 600  # pixels of the shorter side, at half size
+SAMPLE = 4000  # pixels that a share is estimated from
 GAIN = 32.0  # of OpenCV's Scharr kernel, per level and pixel
-LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-NOISE = 0.2089  # standard deviation per mean absolute response of that kernel (Immerkaer 1996)
+SECOND = np.array([1, -2, 1], np.float32)
+NOISE = 0.2089  # standard deviation per mean absolute response of that kernel, both ways (Immerkaer 1996)
 SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -41,20 +42,18 @@ class Sharpness(NamedTuple):
     detail: float | None = None
 
 
-def measure(image: Array, half: Array) -> Sharpness:
-    """Of an image (BGR or one channel) and its grey plane at half size."""
-    if min(image.shape[:2]) < TILE + 2 * PAD or min(half.shape[:2]) < TILE // 2:
+def measure(image: Array, small: Array, times: int) -> Sharpness:
+    """Of an image (BGR or one channel) and its grey plane, `times` (2 or 4) times smaller."""
+    side = TILE // times
+    if min(image.shape[:2]) < TILE + 2 * PAD or min(small.shape[:2]) < side:
         return Sharpness()
-    side = TILE // 2
-    if min(half.shape[:2]) >= LARGE:  # coarser differences find the same tiles in a quarter of the time
-        half, side = cv2.resize(half, (half.shape[1] // 2, half.shape[0] // 2), interpolation=cv2.INTER_AREA), TILE // 4
-    tiles = _busiest(half, side)
-    mosaic = _mosaic(image, tiles, half.shape[1] // side)
+    tiles = _busiest(small, side)
+    mosaic = _mosaic(image, tiles, small.shape[1] // side)
     noise = _noise(mosaic)
     return Sharpness(_blur(mosaic, image.shape[0] * image.shape[1], noise), noise, _detail(mosaic))
 
 
-def _busiest(small: Array, side: int = TILE // 2) -> Array:
+def _busiest(small: Array, side: int) -> Array:
     """Numbers of the tiles with the strongest differences to the right, below and on both diagonals."""
     down, across = small.shape[0] // side, small.shape[1] // side
     plane = small[: down * side, : across * side]
@@ -88,77 +87,79 @@ def _mosaic(image: Array, tiles: Array, across: int) -> Array:
 
 def _blur(mosaic: Array, pixels: int, noise: float) -> float | None:
     """The blur in the direction that is blurred most."""
-    once = cv2.GaussianBlur(mosaic, (7, 7), 1.0)
-    twice = cv2.GaussianBlur(mosaic, (13, 13), 2.0)
+    once, twice = cv2.GaussianBlur(mosaic, (7, 7), 1.0), cv2.GaussianBlur(mosaic, (13, 13), 2.0)
     x, y = cv2.Scharr(once, cv2.CV_32F, 1, 0), cv2.Scharr(once, cv2.CV_32F, 0, 1)
     strength = cv2.magnitude(x, y)
+    again = cv2.magnitude(cv2.Scharr(twice, cv2.CV_32F, 1, 0), cv2.Scharr(twice, cv2.CV_32F, 0, 1))
     side = TILE + 2 * PAD
     inside = strength.reshape(-1, side, side)
     inside[:, :PAD] = inside[:, -PAD:] = 0
     inside[:, :, :PAD] = inside[:, :, -PAD:] = 0
-    flat = strength.ravel()
-    at = np.flatnonzero(flat > max(GAIN, _upper(strength, CONSIDERED)))
+    x, y, strength, again = (each[::2].ravel() for each in (x, y, strength, again))  # the rows between say the same
+    at = np.flatnonzero(strength > max(GAIN, _upper(strength, CONSIDERED)))
     if at.size < MIN_EDGES:
         return None
-    first = flat[at] / GAIN
-    sector = _sectors(x.ravel()[at], y.ravel()[at])
-    again = cv2.magnitude(cv2.Scharr(twice, cv2.CV_32F, 1, 0), cv2.Scharr(twice, cv2.CV_32F, 0, 1))
-    second = again.ravel()[at] / GAIN
-    count = int(STRONG * pixels)
-    floor = max(1.5, noise)
-    found = []
-    for direction in range(4):
-        own = sector == direction
-        if np.count_nonzero(own) >= MIN_SECTOR:
-            found.append(_edge_blur(first[own], second[own], count // 4, floor))
-    found.append(_shaken(x.ravel(), y.ravel(), flat, again.ravel(), count // 4, floor))
+    considered = Gradients(strength[at], again[at])
+    count, floor = int(STRONG * pixels), GAIN * max(1.5, noise)
+    own = [considered.at(where) for where in _directions(x[at], y[at])]
+    found = [_edge_blur(each, count // 4, floor) for each in own if each.strength.size >= MIN_SECTOR]
+    softest = _hardly_any(own)
+    if softest is not None:  # of points and blades of grass, motion leaves streaks: weak gradients along them count too
+        weak = Gradients(strength, again).at(_directions(x, y)[softest] & (strength > 0))
+        found += [_edge_blur(weak, count // 4, floor)] if weak.strength.size >= MIN_SECTOR else []
     known = [blur for blur in found if blur is not None]
-    return max(known) if known else _edge_blur(first, second, count, floor)
+    return max(known) if known else _edge_blur(considered, count, floor)
 
 
-def _shaken(x: Array, y: Array, strength: Array, again: Array, count: int, floor: float) -> float | None:
-    """The blur of a direction that has next to no gradients beside the one across it, weak ones included.
+class Gradients(NamedTuple):
+    """Magnitudes in the same pixels after a blur of radius 1 and after one of radius 2."""
 
-    Of points and blades of grass, motion leaves streaks: their sides stay sharp and drown what is left along them.
-    """
-    sample = slice(None, None, 5)
-    energy = np.bincount(_sectors(x[sample], y[sample]), strength[sample] ** 2, 4)
-    shares = energy / np.maximum(np.roll(energy, 2), 1e-3)
-    if shares.min() > LOPSIDED:
-        return None
-    own = (_sectors(x, y) == int(shares.argmin())) & (strength > 0)
-    if np.count_nonzero(own) < MIN_SECTOR:
-        return None
-    return _edge_blur(strength[own] / GAIN, again[own] / GAIN, count, floor)
+    strength: Array
+    again: Array
+
+    def at(self, places: Array) -> Gradients:
+        """Some of them."""
+        return Gradients(self.strength[places], self.again[places])
 
 
-def _sectors(x: Array, y: Array) -> Array:
-    """0 for gradients along x, 2 along y, 1 and 3 along the diagonals, to the nearest."""
+def _directions(x: Array, y: Array) -> tuple[Array, ...]:
+    """Which gradients lie along x, one diagonal, y and the other diagonal, to the nearest."""
     across, down = np.abs(x), np.abs(y)
-    diagonal = np.where(x * y > 0, np.int8(1), np.int8(3))
     tangent = np.float32(0.41421356)  # of 22.5 degrees
-    return np.where(down < tangent * across, np.int8(0), np.where(across < tangent * down, np.int8(2), diagonal))
+    along, upright, rising = down < tangent * across, across < tangent * down, x * y > 0
+    slanted = ~(along | upright)
+    return along, slanted & rising, upright, slanted & ~rising
+
+
+def _hardly_any(own: list[Gradients]) -> int | None:
+    """The direction that has next to no gradients beside the one across it: their streaks drown what is left."""
+    energy = [float(each.strength @ each.strength) for each in own]
+    shares = [one / max(across, 1.0) for one, across in zip(energy, energy[2:] + energy[:2])]
+    return shares.index(min(shares)) if min(shares) <= LOPSIDED else None
 
 
 def _upper(strength: Array, share: float) -> float:
-    """The value that this share of the pixels lies above."""
-    top = float(strength.max()) + 1e-3
-    histogram = cv2.calcHist([strength], [0], None, [1024], [0, top]).ravel()
-    above = np.cumsum(histogram[::-1])
-    return top * (1023 - int(np.searchsorted(above, share * strength.size))) / 1024
+    """The value that this share of the pixels lies above, from some of them."""
+    some = strength[:: max(1, strength.size // SAMPLE)]
+    place = int((1 - share) * (some.size - 1))
+    return float(np.partition(some, place)[place])
 
 
-def _edge_blur(first: Array, second: Array, count: int, floor: float) -> float | None:
-    count = max(1, min(count, first.size))
-    strong = first >= max(floor, float(np.partition(first, first.size - count)[first.size - count]))
-    if np.count_nonzero(strong) < MIN_EDGES:
+def _edge_blur(gradients: Gradients, count: int, floor: float) -> float | None:
+    """The blur of the sharpest of the `count` strongest gradients."""
+    first = gradients.strength
+    left = max(0, first.size - max(1, count))
+    strong = first >= max(floor, float(np.partition(first, left)[left]) if left else 0.0)
+    ratios = first[strong] / np.maximum(gradients.again[strong], 1e-3 * GAIN)
+    if ratios.size < MIN_EDGES:
         return None
-    squared = np.clip((first[strong] / np.maximum(second[strong], 1e-3)) ** 2, 1.0005, 4)
-    return float(np.percentile(np.sqrt((4 - squared) / (squared - 1)), SHARPEST))
+    place = (ratios.size - 1) * (100 - SHARPEST) // 100  # the larger the ratio, the smaller the blur
+    squared = min(4.0, max(1.0005, float(np.partition(ratios, place)[place]) ** 2))
+    return math.sqrt((4 - squared) / (squared - 1))
 
 
 def _noise(mosaic: Array) -> float:
-    response = np.abs(cv2.filter2D(mosaic, cv2.CV_32F, LAPLACIAN))
+    response = np.abs(cv2.sepFilter2D(mosaic, cv2.CV_32F, SECOND, SECOND))
     rows = cv2.resize(response, (1, mosaic.shape[0] // (TILE + 2 * PAD)), interpolation=cv2.INTER_AREA)
     return float(np.percentile(rows, 10)) * NOISE
 

@@ -7,7 +7,6 @@ import json
 from typing import NamedTuple
 
 from lora_doctor.dataset.cache import Cache
-from lora_doctor.dataset.copies import find_copies
 from lora_doctor.dataset.imageset import Atypical, Copies, Variety
 from lora_doctor.dataset.record import Images
 from lora_doctor.dataset.variety import atypical, variety
@@ -28,6 +27,8 @@ def together(images: Images, cache: Cache) -> Whole:
     kept = cache.of_set(digest.digest())
     if kept is not None:
         return _read(kept)
+    from lora_doctor.dataset.copies import find_copies  # OpenCV takes longer to import than an unchanged set to read
+
     whole = Whole(
         tuple(Copies(tuple(images.names[i] for i in g.members), g.how) for g in find_copies(images, cache)),
         atypical(images),

@@ -28,7 +28,7 @@ from lora_doctor.plan import (
     Timesteps,
     Validation,
 )
-from lora_doctor.setting import Config, Setting, key_table
+from lora_doctor.setting import Config, Key, Setting, key_table
 from lora_doctor.source.document import Document
 
 TRAINER = "diffusers"
@@ -76,6 +76,7 @@ CONCEPTS = {
 }
 FLOW = frozenset({"flux2-klein", "flux2-dev", "flux1", "sana", "sd3", "lumina", "hidream", "qwen-image", "z-image"})
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})  # what pillow opens
+CLIP_TOKENS = Key("int", 77)  # of the scripts that have no option for it
 
 
 def recognise(document: Document) -> str | None:
@@ -123,7 +124,7 @@ def _plan(document: Document, launch: Launch, reader: Reader) -> Plan:
         train_text_encoder=get("train_text_encoder", False),
         cache_latents=_cache_latents(config, script, datasets),
         cache_text=_of_script(config, "caption_column", script.latents in ("index", "fixed") or None),
-        prompt_tokens=get("max_sequence_length", 77),
+        prompt_tokens=get("max_sequence_length", config.table.keys.get("max_sequence_length", CLIP_TOKENS).default),
         datasets=datasets,
     )
 

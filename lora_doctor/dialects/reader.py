@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +31,16 @@ class Problem(NamedTuple):
 class Reader:
     """Follows references from one config; holds what it opened, what is not on this machine, and what failed.
 
-    `texts` holds files, by real path, whose content is not (yet) the one on disk.
+    `texts` holds files, by real path, whose content is not (yet) the one on disk; `homes` are further folders to look
+    in, where a config stands in for one that lies there.
     """
 
-    def __init__(self, *, datasets: bool = True, texts: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, *, datasets: bool = True, texts: Mapping[str, bytes] | None = None, homes: Sequence[Path] = ()
+    ) -> None:
         self.datasets = datasets
         self.texts = texts or {}
+        self.homes = homes
         self.missing: list[str] = []
         self.opened: dict[Path, Document | None] = {}
         self.problems: list[Problem] = []
@@ -48,7 +52,7 @@ class Reader:
         """
         text = os.path.expanduser(os.path.expandvars(reference.strip()))
         here = Path(beside.name).absolute().parent
-        for folder in (Path.cwd(), here, here.parent, here.parent.parent):
+        for folder in (Path.cwd(), here, here.parent, here.parent.parent, *self.homes):
             try:
                 path = folder / text
                 if text and path.exists():

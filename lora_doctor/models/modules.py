@@ -79,7 +79,7 @@ def _document() -> Any:
 
 
 def layer(name: str, shape: Sequence[int]) -> Module:
-    """A layer by the shape of its weight."""
+    """A layer by its numbers of inputs and outputs, and a convolution's kernel."""
     kernel = (shape[2], shape[3]) if len(shape) == 4 else None
     block = _BLOCK.match(name)
     return Module(name, shape[0], shape[1], kernel, block[0] if block else None)

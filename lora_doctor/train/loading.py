@@ -7,6 +7,7 @@ said before, by `lora_doctor.train.preflight`.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lora_doctor.train.storage import store_as, swap_blocks
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "fp8": torch.float8_e4m3fn}
 QUANTISED = ("int8", "nf4")
+_VARIANT = re.compile(r"\.(fp16|bf16)[.-]")
 
 
 def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
@@ -62,9 +64,20 @@ def _pipeline(job: Job, family: Family) -> Any:
         job.model.path,
         dtype={"vae": torch.float32, family.DENOISER: _read_as(precision.base, compute), "default": encoders},
         local_files_only=True,
+        variant=_variant(job.model.path),
         quantization_config=_quantisation(precision, family, compute),
         **_replaced(job.model, encoders),
     )
+
+
+def _variant(folder: Path) -> str | None:
+    """`fp16` or `bf16`, where a part's weights lie there only under names with this word."""
+    for part in ("unet", "transformer", "vae", "text_encoder", "text_encoder_2"):
+        words = {_VARIANT.search(path.name) for path in (folder / part).glob("*.safetensors")}
+        found = [word[1] for word in words if word]
+        if found and None not in words:
+            return found[0]
+    return None
 
 
 def _read_as(stored: str, compute: torch.dtype) -> torch.dtype:

@@ -27,7 +27,7 @@ class UnfitError(SourceError):
 def layers_of(shapes: Mapping[str, Sequence[int]]) -> tuple[Module, ...]:
     """The Linear and Conv2d layers among the tensors of a model, by the shapes of their weights."""
     weights = {name: shape for name, shape in shapes.items() if name.endswith(".weight") and len(shape) in (2, 4)}
-    return tuple(layer(name.removesuffix(".weight"), shape) for name, shape in weights.items())
+    return tuple(layer(n.removesuffix(".weight"), (i, o, *kernel)) for n, (o, i, *kernel) in weights.items())
 
 
 def reach(layers: tuple[Module, ...], adapter: Adapter) -> Coverage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -10,7 +11,9 @@ from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from ..world.vocabulary import PIXELS
 from . import tokens
+from .card import write_card
 from .flow import draw as draw
 from .flow import even as even
 from .flow import noisy as noisy
@@ -19,6 +22,14 @@ from .flow import target as target
 PROMPT_TOKENS: Final = 24  # longest caption of the world and a few tokens for a trigger or a style
 ENCODER_LAYERS: Final = (1, 2, 3)  # the micro encoder has three; Klein reads 9, 18 and 27 of Qwen3
 LATENT_CHANNELS: Final = 8
+CALL: Final[dict[str, Any]] = {  # what the pipeline must be told, since diffusers stores none of it
+    "height": PIXELS,
+    "width": PIXELS,
+    "num_inference_steps": 16,
+    "guidance_scale": 3.0,
+    "max_sequence_length": PROMPT_TOKENS,
+    "text_encoder_out_layers": ENCODER_LAYERS,
+}
 LATENT_EDGE: Final = 16  # 64 px through a VAE of factor 4; patches of 2 x 2 make 64 tokens
 
 
@@ -143,6 +154,11 @@ def settle_statistics(vae: AutoencoderKLFlux2, latents: Tensor) -> None:
     patches = Flux2KleinPipeline._patchify_latents(latents)
     vae.bn.running_mean.copy_(patches.mean((0, 2, 3)))
     vae.bn.running_var.copy_(patches.var((0, 2, 3)))
+
+
+def card(folder: Path) -> None:
+    """Writes what a loader must know beside the pipeline."""
+    write_card(folder, resolution=PIXELS, **{name: CALL[name] for name in CALL if name not in ("height", "width")})
 
 
 def _statistics(vae: Any) -> tuple[Tensor, Tensor]:

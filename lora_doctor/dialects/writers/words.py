@@ -1,0 +1,115 @@
+"""What writers share: a trainer's word for a value, a rate for a scale that can't be chosen, the length of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lora_doctor import derived
+from lora_doctor.dialects.writers.draft import Draft
+from lora_doctor.meaning import ALL as ALL
+from lora_doctor.meaning import run_length
+from lora_doctor.plan import Dataset, Plan
+
+
+def word(draft: Draft, field: str, value: Any, words: Mapping[str, str], instead: str, what: str = "") -> str | None:
+    """A trainer's word for a value; `instead` where it has none, with a note. None stays None."""
+    if value is None:
+        return None
+    found = words.get(str(value))
+    if found is None:
+        draft.cannot(field, f"has no `{value}` here: `{instead}` is trained with instead{f', {what}' if what else ''}")
+    return found or instead
+
+
+def alpha(plan: Plan) -> float | int | None:
+    """The alpha that counts, whole where it is whole."""
+    value = plan.network.alpha.value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def rate_at_full_scale(draft: Draft, trainer: str) -> float | None:
+    """The learning rate where alpha can't be chosen and counts as the rank.
+
+    With an Adam-type optimiser it carries the root of the scale (`derived.normalised_learning_rate`).
+    """
+    rate, scale = draft.plan.learning_rate.value, draft.plan.network.scale
+    if rate is None or scale is None or abs(scale - 1.0) < 1e-9 or scale <= 0:
+        return rate
+    if derived.optimizer_family(draft.plan.optimizer.name.value) not in ("adamw", "schedulefree", "adopt", "radam"):
+        draft.cannot(
+            "network.alpha", f"is always the rank in {trainer}: the update is scaled by 1 instead of {scale:g}"
+        )
+        return rate
+    turned = float(f"{rate * math.sqrt(scale):.6g}")
+    draft.cannot("network.alpha", f"is always the rank in {trainer}; the learning rate makes up for it")
+    draft.cannot(
+        "optimizer.learning_rate", f"times the root of alpha / rank = {scale:g}: the same steps at alpha = rank"
+    )
+    return turned
+
+
+def epochs_for(draft: Draft) -> int | None:
+    """Whole epochs that show every image as often as the plan does, for a trainer that counts nothing else."""
+    plan = draft.plan
+    steps, epochs = run_length(plan)
+    samples, batch = derived.samples_per_epoch(plan), derived.effective_batch(plan)
+    if epochs:
+        return math.ceil(epochs)
+    if steps is None or not samples or not batch:
+        return None
+    return max(1, round(steps * batch / samples))
+
+
+def steps_for(draft: Draft, key: str) -> int | None:
+    """Optimiser steps, for a trainer that counts nothing else; None with a note where only epochs are known."""
+    steps, epochs = run_length(draft.plan)
+    if steps is None and epochs:
+        draft.cannot(
+            "epochs",
+            f"can't be turned into steps while the images are not here: set `{key}` to {epochs:g} x "
+            "images x repeats / effective batch",
+        )
+    return steps
+
+
+def checkpoint_steps(draft: Draft, field: str = "saving") -> int | None:
+    """Steps between checkpoints (or previews); None where the plan counts epochs of a length nobody knows here."""
+    every = getattr(draft.plan, field).every_steps.value
+    return int(every) if every else None
+
+
+def default_checkpoint_steps(draft: Draft) -> int:
+    """Ten checkpoints a run, where the plan has none: the best one is seldom the last."""
+    steps, _ = run_length(draft.plan)
+    return max(1, round(steps / 10)) if steps else 250
+
+
+def single(draft: Draft, index: int, data: Dataset) -> int | None:
+    """The one edge length of a dataset; where an image gets one of several per epoch, the largest, with a note."""
+    edges = data.resolution.value
+    if not edges:
+        return None
+    if len(edges) > 1:
+        draft.cannot(
+            f"datasets.{index}.resolution",
+            f"draws one of {', '.join(map(str, edges))} for every image and epoch, which only OneTrainer does: "
+            f"{max(edges)} is trained",
+        )
+    return max(edges)
+
+
+def whole(draft: Draft, field: str, value: float | None) -> int | None:
+    """A whole number, for a trainer that takes no other."""
+    if value is None:
+        return None
+    if value != int(value):
+        draft.cannot(field, f"must be a whole number here: {value:g} becomes {max(1, round(value))}")
+        return max(1, round(value))
+    return int(value)
+
+
+def extension_without_dot(data: Dataset) -> str | None:
+    """`txt` for `.txt`."""
+    return data.caption_extension.value.lstrip(".") if data.caption_extension.value else None

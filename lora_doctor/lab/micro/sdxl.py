@@ -1,0 +1,165 @@
+"""Micro SDXL: UNet, two CLIP encoders, KL VAE, noise prediction: the classes of `StableDiffusionXLPipeline`, small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDPMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from ..world.vocabulary import PIXELS
+from . import tokens
+from .card import write_card
+
+PROMPT_TOKENS: Final = 26  # the longest caption between CLIP's two marks
+LATENT_CHANNELS: Final = 8
+CALL: Final[dict[str, Any]] = {
+    "height": PIXELS,
+    "width": PIXELS,
+    "num_inference_steps": 20,
+    "guidance_scale": 4.0,
+}
+HIDDEN: Final = (64, 96)  # of the two encoders; the UNet attends to both side by side
+SCHEDULE: Final[dict[str, Any]] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def autoencoder(channels: Sequence[int] = (16, 32, 64)) -> AutoencoderKL:
+    """The layout of micro Klein's VAE in SDXL's class, so that its weights fit."""
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        block_out_channels=tuple(channels),
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=1,
+        sample_size=PIXELS,
+        mid_block_add_attention=False,
+        force_upcast=False,
+    )
+
+
+def _clip(size: int, hidden: int) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=size,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_attention_heads=4,
+        num_hidden_layers=3,
+        projection_dim=hidden,
+        hidden_act="gelu",
+        max_position_embeddings=PROMPT_TOKENS,
+        bos_token_id=size - 2,
+        eos_token_id=size - 1,
+        pad_token_id=size - 1,
+    )
+
+
+def build(name: str, vae: AutoencoderKL) -> StableDiffusionXLPipeline:
+    """A pipeline with fresh weights around a trained VAE."""
+    tokenizer = tokens.clip(length=PROMPT_TOKENS)
+    size = len(tokenizer)
+    unet = UNet2DConditionModel(
+        sample_size=PIXELS // 4,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=(64, 128),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4),
+        transformer_layers_per_block=(1, 1),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=16,
+        projection_class_embeddings_input_dim=6 * 16 + HIDDEN[1],
+        cross_attention_dim=sum(HIDDEN),
+        norm_num_groups=8,
+    )
+    torch.nn.init.zeros_(unet.conv_out.weight)
+    return StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(_clip(size, HIDDEN[0])),
+        text_encoder_2=CLIPTextModelWithProjection(_clip(size, HIDDEN[1])),
+        tokenizer=tokenizer,
+        tokenizer_2=tokens.clip(length=PROMPT_TOKENS),
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(**SCHEDULE, steps_offset=1, timestep_spacing="trailing"),
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    )
+
+
+def embed(pipe: StableDiffusionXLPipeline, captions: Sequence[str]) -> dict[str, Tensor]:
+    """Penultimate states of both encoders side by side [B, 26, 160] and the pooled second one [B, 96]."""
+    states: list[Tensor] = []
+    pooled = torch.empty(0)
+    for tokenizer, encoder in ((pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)):
+        texts = tokenizer(
+            list(captions), padding="max_length", truncation=True, max_length=PROMPT_TOKENS, return_tensors="pt"
+        )
+        out = encoder(texts["input_ids"].to(pipe.unet.device), output_hidden_states=True)
+        states.append(out.hidden_states[-2])
+        pooled = out[0]
+    return {"prompt_embeds": torch.cat(states, -1), "pooled": pooled}
+
+
+def predict(pipe: StableDiffusionXLPipeline, noisy: Tensor, level: Tensor, prompt: dict[str, Tensor]) -> Tensor:
+    """The noise in latents [B, 8, 16, 16] at timesteps [B]."""
+    sizes = torch.tensor([[PIXELS, PIXELS, 0, 0, PIXELS, PIXELS]], device=noisy.device).expand(len(noisy), -1)
+    out: Tensor = pipe.unet(
+        noisy,
+        level,
+        prompt["prompt_embeds"],
+        added_cond_kwargs={"text_embeds": prompt["pooled"], "time_ids": sizes},
+        return_dict=False,
+    )[0]
+    return out
+
+
+def draw(batch: int, generator: torch.Generator) -> Tensor:
+    """Timesteps [B], uniform."""
+    return torch.randint(0, 1000, (batch,), generator=generator)
+
+
+def even(batch: int) -> Tensor:
+    """Evenly spaced timesteps."""
+    return ((torch.arange(batch) + 0.5) / batch * 1000).long()
+
+
+def noisy(latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+    """Diffused latents."""
+    out: Tensor = DDPMScheduler(**SCHEDULE).add_noise(latents, noise, level)
+    return out
+
+
+def target(latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+    """Noise prediction: the noise."""
+    return noise
+
+
+def pack(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Raw latents to unit variance."""
+    scaled: Tensor = latents * vae.config.scaling_factor
+    return scaled
+
+
+def settle_statistics(vae: AutoencoderKL, latents: Tensor) -> None:
+    """Sets the VAE's scaling factor from raw latents [N, 8, 16, 16]."""
+    vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
+
+
+def card(folder: Path) -> None:
+    """Writes what a loader must know beside the pipeline."""
+    write_card(folder, resolution=PIXELS, **{name: CALL[name] for name in ("guidance_scale", "num_inference_steps")})

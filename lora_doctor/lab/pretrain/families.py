@@ -1,0 +1,27 @@
+"""The micro pipelines by name: whose module asks them, which autoencoder they share, which block is guided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from ..micro import klein
+from .denoiser import Model
+
+
+class Micro(NamedTuple):
+    """`module` of `lab.micro`, name of the autoencoder's folder, and the model under pretraining for a pipeline."""
+
+    module: ModuleType
+    autoencoder: str
+    model: Callable[[Any], Model]
+
+
+def _klein(pipe: Any) -> Model:
+    transformer = pipe.transformer
+    guided = transformer.single_transformer_blocks[1]
+    return Model(pipe, klein, transformer, (pipe.text_encoder,), guided, transformer.inner_dim, 64)
+
+
+FAMILIES: Final = {name: Micro(klein, "vae", _klein) for name in klein.WIDTHS}
