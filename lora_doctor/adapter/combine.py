@@ -18,11 +18,11 @@ import numpy as np
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.arrays import FINENESS, Array, Weights, narrow, widen
+from lora_doctor.adapter.case import Case
 from lora_doctor.adapter.convert import Made, write_made
 from lora_doctor.adapter.factors import Product, product, truncate
 from lora_doctor.adapter.facts import Adapter
 from lora_doctor.adapter.identify import BY_ID
-from lora_doctor.adapter.loaders import Case
 from lora_doctor.adapter.read import AdapterError, Layer
 from lora_doctor.adapter.spelling import Spelling, encoder_stem, spelling
 from lora_doctor.models.modules import namings, table

@@ -19,8 +19,8 @@ import numpy as np
 
 from lora_doctor.adapter import arrays, names
 from lora_doctor.adapter.arrays import Array, Weights, payload
+from lora_doctor.adapter.case import FLUX2, Case
 from lora_doctor.adapter.facts import Adapter
-from lora_doctor.adapter.loaders import FLUX2, Case
 from lora_doctor.adapter.read import AdapterError, Layer
 from lora_doctor.adapter.spelling import Spelling, encoder_stem, spelling
 from lora_doctor.adapter.write import Entry, write_file

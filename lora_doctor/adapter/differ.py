@@ -9,11 +9,11 @@ import numpy as np
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.arrays import Weights
+from lora_doctor.adapter.case import Case
 from lora_doctor.adapter.convert import part_rows
 from lora_doctor.adapter.factors import Product, product, singular_values
 from lora_doctor.adapter.facts import Adapter
 from lora_doctor.adapter.health import THIN, block_of
-from lora_doctor.adapter.loaders import Case
 from lora_doctor.adapter.read import Layer
 from lora_doctor.adapter.spelling import encoder_stem
 

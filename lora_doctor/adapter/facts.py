@@ -6,9 +6,10 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lora_doctor.adapter.case import Case
 from lora_doctor.adapter.formats import Format, format_of, writer_of
 from lora_doctor.adapter.identify import BY_ID, Identity, identify, trained_on
-from lora_doctor.adapter.loaders import Case, Loading, loadings
+from lora_doctor.adapter.loaders import Loading, loadings
 from lora_doctor.adapter.outline import Outline
 from lora_doctor.adapter.read import AdapterFile, Layer, open_adapter
 from lora_doctor.adapter.scale import Scales, scales_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from lora_doctor.adapter.case import FLUX2
 from lora_doctor.adapter.keys import DENOISER, flatten
-from lora_doctor.adapter.loaders import FLUX2
 from lora_doctor.adapter.read import AdapterError, Layer
 
 _ENCODERS = ("lora_te1_", "lora_te2_", "lora_te3_")

@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
+from lora_doctor.adapter.case import Case
+from lora_doctor.adapter.facts import Adapter
+from lora_doctor.adapter.loaders import loadings
+
 from .samples import made
 
 KLEIN = "flux2-klein-4b"
+
+
+def case_of(adapter: Adapter) -> Case:
+    return Case(adapter.file, adapter.identity, adapter.format, adapter.scales)
+
+
 BLOCKS = "blocks"
 CASES = [
     # fields, diffusers, ComfyUI
@@ -46,6 +56,73 @@ def test_unets(tmp_path: Path) -> None:
         adapter = made(tmp_path, model="sdxl", targets=r"(down_blocks\.1|input_blocks\.4).*(attn2|proj_in)", **fields)
         rows = {row.consumer: row.status for row in adapter.loadings}
         assert (rows["diffusers"], rows["ComfyUI"]) == (diffusers, comfyui), fields
+
+
+FEW, BLOCK = r"transformer_blocks\.0\.", r"_blocks\.0\."
+OTHERS = [
+    # model, fields, Forge, Forge Neo, InvokeAI
+    (KLEIN, {"format": "comfyui", "targets": BLOCKS}, "none", "all", "all"),
+    (KLEIN, {"format": "kohya", "targets": BLOCKS, "alpha": 1.0}, "none", "all", "all"),
+    (KLEIN, {"format": "diffusers", "targets": BLOCKS}, "none", "all", "all"),
+    (KLEIN, {"format": "bare", "targets": BLOCKS}, "none", "none", "fails"),
+    (KLEIN, {"format": "peft", "targets": BLOCKS}, "none", "none", "all"),
+    # nothing in it differs from FLUX.1 where InvokeAI looks
+    (KLEIN, {"format": "kohya", "targets": "single_blocks", "alpha": 1.0}, "none", "all", "fails"),
+    (KLEIN, {"format": "comfyui", "targets": "img_attn"}, "none", "all", "fails"),
+    ("flux2-klein-9b", {"format": "comfyui", "targets": "img_attn"}, "none", "all", "all"),
+    (KLEIN, {"format": "comfyui", "targets": "blocks|final_layer.ada"}, "none", "all", "some"),
+    (KLEIN, {"format": "kohya", "targets": "blocks|img_in", "alpha": 1.0}, "none", "all", "fails"),
+    (KLEIN, {"format": "diffusers", "targets": "blocks|modulation"}, "none", "some", "all"),
+    (KLEIN, {"format": "diffusers", "targets": "modulation"}, "none", "none", "fails"),
+    (KLEIN, {"format": "comfyui", "targets": BLOCKS, "kind": "lokr"}, "none", "all", "all"),
+    (KLEIN, {"format": "comfyui", "targets": BLOCKS, "kind": "loha"}, "none", "all", "some"),
+    ("flux2-dev", {"format": "comfyui", "targets": BLOCK}, "none", "none", "all"),
+    ("flux1-dev", {"format": "kohya", "targets": BLOCK, "alpha": 1.0}, "all", "all", "all"),
+    ("flux1-dev", {"format": "comfyui", "targets": BLOCK}, "all", "all", "all"),
+    ("flux1-dev", {"format": "diffusers", "targets": FEW}, "all", "all", "all"),
+    ("flux1-dev", {"format": "diffusers", "targets": rf"{FEW}attn\.to_q"}, "all", "all", "fails"),
+    ("flux1-dev", {"format": "lycoris", "targets": FEW}, "none", "all", "fails"),
+    ("sdxl", {"format": "kohya", "targets": "middle_block", "alpha": 1.0}, "all", "all", "all"),
+    ("sdxl", {"format": "unet", "targets": "mid_block"}, "none", "none", "fails"),
+    ("sdxl", {"format": "kohya", "targets": "attn1", "alpha": 1.0}, "all", "all", "fails"),
+    ("sd15", {"format": "kohya-diffusers", "targets": "mid_block", "alpha": 1.0}, "all", "all", "all"),
+    ("sd15", {"format": "kohya", "targets": "middle_block", "alpha": 1.0}, "all", "all", "none"),
+    ("sd21", {"format": "kohya-diffusers", "targets": "mid_block", "alpha": 1.0}, "all", "none", "all"),
+    ("sana-1.6b", {"format": "diffusers", "targets": FEW}, "none", "none", "none"),
+]
+
+
+@pytest.mark.parametrize("model, fields, forge, neo, invoke", OTHERS)
+def test_descendants_and_invokeai(
+    tmp_path: Path, model: str, fields: dict[str, Any], forge: str, neo: str, invoke: str
+) -> None:
+    adapter = made(tmp_path, model=model, rank=1, **fields)
+    rows = {row.consumer: row for row in adapter.loadings}
+    found = tuple(rows[name].status for name in ("Forge", "Forge Neo", "InvokeAI"))
+    assert found == (forge, neo, invoke), [row.reason for row in rows.values()]
+    assert all(row.reason for row in rows.values() if not row.fine)
+
+
+def test_forge_skips_what_it_knows_partly(tmp_path: Path) -> None:
+    """More than a dozen unknown tensors, and it skips the whole file; Forge Neo more than half of them."""
+    strange = {f"lora_unet_strange_{i}.lora_{end}.weight": [2, 2] for i in range(7) for end in ("down", "up")}
+    for count, forge, neo in ((12, "some", "some"), (14, "none", "some")):
+        adapter = made(
+            tmp_path, model="sdxl", format="kohya", targets="middle_block", extra=dict(list(strange.items())[:count])
+        )
+        # a stranger's layer makes the model unknown: its family is told by the names
+        adapter = adapter._replace(identity=made(tmp_path, "b", model="sdxl", format="kohya").identity)
+        rows = {row.consumer: row for row in loadings(case_of(adapter))}
+        assert (rows["Forge"].status, rows["Forge Neo"].status) == (forge, neo)
+    assert "skips the whole LoRA" in rows["Forge"].reason
+
+
+def test_no_command_that_changes_nothing(tmp_path: Path) -> None:
+    """Where the names are a program's own already, writing them again repairs nothing."""
+    adapter = made(tmp_path, model=KLEIN, format="comfyui", targets="img_attn")
+    row = adapter.loads_in("InvokeAI")
+    assert row is not None
+    assert (row.status, row.command) == ("fails", "")
 
 
 def test_wrong_scale_and_its_repair(tmp_path: Path) -> None:
