@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLFlux2,
     DDPMScheduler,
     EulerDiscreteScheduler,
     StableDiffusionXLPipeline,
@@ -18,36 +19,31 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from ..world.vocabulary import PIXELS
-from . import tokens
+from . import klein, tokens
 from .card import write_card
 
 PROMPT_TOKENS: Final = 26  # the longest caption between CLIP's two marks
-LATENT_CHANNELS: Final = 8
 CALL: Final[dict[str, Any]] = {
     "height": PIXELS,
     "width": PIXELS,
     "num_inference_steps": 20,
     "guidance_scale": 4.0,
 }
-HIDDEN: Final = (64, 96)  # of the two encoders; the UNet attends to both side by side
+HIDDEN: Final = (48, 64)  # of the two encoders; the UNet attends to both side by side
 SCHEDULE: Final[dict[str, Any]] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def autoencoder(channels: Sequence[int] = (16, 32, 64)) -> AutoencoderKL:
-    """The layout of micro Klein's VAE in SDXL's class, so that its weights fit."""
-    return AutoencoderKL(
-        in_channels=3,
-        out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * len(channels),
-        up_block_types=("UpDecoderBlock2D",) * len(channels),
-        block_out_channels=tuple(channels),
-        layers_per_block=1,
-        latent_channels=LATENT_CHANNELS,
-        norm_num_groups=1,
-        sample_size=PIXELS,
-        mid_block_add_attention=False,
-        force_upcast=False,
-    )
+def autoencoder() -> AutoencoderKLFlux2:
+    """What is trained: micro Klein's autoencoder; `build` moves its weights into SDXL's class, whose layers are the same."""
+    return klein.autoencoder()
+
+
+def _in_sdxl_class(trained: AutoencoderKLFlux2) -> AutoencoderKL:
+    shared = ("down_block_types", "up_block_types", "block_out_channels", "layers_per_block", "latent_channels")
+    shared += ("norm_num_groups", "sample_size", "mid_block_add_attention", "scaling_factor")
+    vae = AutoencoderKL(**{name: trained.config[name] for name in shared}, force_upcast=False)
+    vae.load_state_dict({name: w for name, w in trained.state_dict().items() if not name.startswith("bn.")})
+    return vae.eval().requires_grad_(False)
 
 
 def _clip(size: int, hidden: int) -> CLIPTextConfig:
@@ -66,19 +62,19 @@ def _clip(size: int, hidden: int) -> CLIPTextConfig:
     )
 
 
-def build(name: str, vae: AutoencoderKL) -> StableDiffusionXLPipeline:
+def build(name: str, vae: AutoencoderKLFlux2) -> StableDiffusionXLPipeline:
     """A pipeline with fresh weights around a trained VAE."""
     tokenizer = tokens.clip(length=PROMPT_TOKENS)
     size = len(tokenizer)
     unet = UNet2DConditionModel(
         sample_size=PIXELS // 4,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
-        block_out_channels=(64, 128),
+        in_channels=klein.LATENT_CHANNELS,
+        out_channels=klein.LATENT_CHANNELS,
+        block_out_channels=(32, 88),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 4),
+        attention_head_dim=(1, 2),
         transformer_layers_per_block=(1, 1),
         use_linear_projection=True,
         addition_embed_type="text_time",
@@ -89,7 +85,7 @@ def build(name: str, vae: AutoencoderKL) -> StableDiffusionXLPipeline:
     )
     torch.nn.init.zeros_(unet.conv_out.weight)
     return StableDiffusionXLPipeline(
-        vae=vae,
+        vae=_in_sdxl_class(vae),
         text_encoder=CLIPTextModel(_clip(size, HIDDEN[0])),
         text_encoder_2=CLIPTextModelWithProjection(_clip(size, HIDDEN[1])),
         tokenizer=tokenizer,
@@ -149,13 +145,13 @@ def target(latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
     return noise
 
 
-def pack(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+def pack(vae: AutoencoderKLFlux2, latents: Tensor) -> Tensor:
     """Raw latents to unit variance."""
     scaled: Tensor = latents * vae.config.scaling_factor
     return scaled
 
 
-def settle_statistics(vae: AutoencoderKL, latents: Tensor) -> None:
+def settle_statistics(vae: AutoencoderKLFlux2, latents: Tensor) -> None:
     """Sets the VAE's scaling factor from raw latents [N, 8, 16, 16]."""
     vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
 

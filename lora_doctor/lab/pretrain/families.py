@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from ..micro import klein
+from ..micro import klein, sdxl
 from .denoiser import Model
 
 
@@ -24,4 +24,13 @@ def _klein(pipe: Any) -> Model:
     return Model(pipe, klein, transformer, (pipe.text_encoder,), guided, transformer.inner_dim, 64)
 
 
-FAMILIES: Final = {name: Micro(klein, "vae", _klein) for name in klein.WIDTHS}
+def _sdxl(pipe: Any) -> Model:
+    unet = pipe.unet
+    width = unet.config.block_out_channels[-1]
+    return Model(pipe, sdxl, unet, (pipe.text_encoder, pipe.text_encoder_2), unet.mid_block, width, 64)
+
+
+FAMILIES: Final = {
+    **{name: Micro(klein, "vae", _klein) for name in klein.WIDTHS},
+    "sdxl": Micro(sdxl, "vae", _sdxl),  # the same autoencoder in its other class
+}

@@ -40,7 +40,8 @@ class Guide(nn.Module):
         """Keeps the last `tokens` outputs of the block, which are the picture's."""
 
         def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-            self.seen = (output[-1] if isinstance(output, tuple) else output)[:, -tokens:]
+            seen = output[-1] if isinstance(output, tuple) else output
+            self.seen = seen.flatten(2).transpose(1, 2) if seen.ndim == 4 else seen[:, -tokens:]
 
         block.register_forward_hook(keep)
 
