@@ -34,13 +34,15 @@ SCHEDULE: Final[dict[str, Any]] = {"beta_start": 0.00085, "beta_end": 0.012, "be
 
 
 def autoencoder() -> AutoencoderKLFlux2:
-    """What is trained: micro Klein's autoencoder; `build` moves its weights into SDXL's class, whose layers are the same."""
+    """What is trained: micro Klein's autoencoder; `build` moves its weights into SDXL's class of the same layers."""
     return klein.autoencoder()
 
 
 def _in_sdxl_class(trained: AutoencoderKLFlux2) -> AutoencoderKL:
-    shared = ("down_block_types", "up_block_types", "block_out_channels", "layers_per_block", "latent_channels")
-    shared += ("norm_num_groups", "sample_size", "mid_block_add_attention", "scaling_factor")
+    shared = (
+        *("down_block_types", "up_block_types", "block_out_channels", "layers_per_block", "latent_channels"),
+        *("norm_num_groups", "sample_size", "mid_block_add_attention", "scaling_factor"),
+    )
     vae = AutoencoderKL(**{name: trained.config[name] for name in shared}, force_upcast=False)
     vae.load_state_dict({name: w for name, w in trained.state_dict().items() if not name.startswith("bn.")})
     return vae.eval().requires_grad_(False)
