@@ -22,6 +22,7 @@ from .flow import target as target
 PROMPT_TOKENS: Final = 24  # longest caption of the world and a few tokens for a trigger or a style
 ENCODER_LAYERS: Final = (1, 2, 3)  # the micro encoder has three; Klein reads 9, 18 and 27 of Qwen3
 LATENT_CHANNELS: Final = 8
+KL: Final = 3e-4
 CALL: Final[dict[str, Any]] = {  # what the pipeline must be told, since diffusers stores none of it
     "height": PIXELS,
     "width": PIXELS,
@@ -63,6 +64,21 @@ def autoencoder(channels: Sequence[int] = (16, 32, 64)) -> AutoencoderKLFlux2:
         if name.endswith(("conv2.weight", "conv2.bias")):
             torch.nn.init.zeros_(parameter)
     return vae
+
+
+def reconstruct(vae: AutoencoderKLFlux2, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Pixels [B, 3, 64, 64] there and back through sampled latents, and the penalty on these: a whisper of KL."""
+    mean, spread = vae.quant_conv(vae.encoder(pixels)).float().chunk(2, 1)
+    spread = spread.clamp(-12, 8)
+    noise = torch.randn(mean.shape, generator=generator).to(mean)
+    back: Tensor = vae.decoder(vae.post_quant_conv(mean + noise * (0.5 * spread).exp()))
+    return back, KL * 0.5 * (mean**2 + spread.exp() - 1 - spread).mean()
+
+
+def latents(vae: AutoencoderKLFlux2, pixels: Tensor) -> Tensor:
+    """Raw latents [B, 8, 16, 16]: the posterior's mode."""
+    mode: Tensor = vae.encode(pixels).latent_dist.mode()
+    return mode
 
 
 def build(name: str, vae: AutoencoderKLFlux2) -> Flux2KleinPipeline:

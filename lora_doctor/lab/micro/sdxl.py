@@ -38,6 +38,9 @@ def autoencoder() -> AutoencoderKLFlux2:
     return klein.autoencoder()
 
 
+reconstruct, latents = klein.reconstruct, klein.latents
+
+
 def _in_sdxl_class(trained: AutoencoderKLFlux2) -> AutoencoderKL:
     shared = (
         *("down_block_types", "up_block_types", "block_out_channels", "layers_per_block", "latent_channels"),

@@ -83,7 +83,9 @@ def gemma(size: int = 640, length: int = 300) -> Any:
         vocabulary[f"<0x{byte:02X}>"] = len(vocabulary)
     model = Tokenizer(BPE())
     model.normalizer = normalizers.Replace(" ", "▁")
-    model.pre_tokenizer = pre_tokenizers.Split(Regex("▁?[^▁]+"), behavior="removed", invert=True)
+    model.pre_tokenizer = pre_tokenizers.Split(
+        Regex(r"▁?[\p{L}\p{N}]+|[^\p{L}\p{N}▁]+"), behavior="removed", invert=True
+    )
     trainer = trainers.BpeTrainer(vocab_size=size - len(vocabulary), special_tokens=[], show_progress=False)
     model.train_from_iterator(sentences(), trainer)
     learned = json.loads(model.to_str())["model"]

@@ -77,7 +77,7 @@ def autoencoder(micro: Micro, data: Pictures, options: argparse.Namespace) -> An
     vae = micro.module.autoencoder()
     folder = options.work / micro.autoencoder
     folder.mkdir(exist_ok=True)
-    train_autoencoder(vae, data.images, folder, options.autoencoder_steps, 16, options.device)
+    train_autoencoder(micro.module, vae, data.images, folder, options.autoencoder_steps, 16, options.device)
     return vae.eval().requires_grad_(False)
 
 
@@ -85,7 +85,7 @@ def packed(micro: Micro, vae: Any, data: Pictures, options: argparse.Namespace) 
     """Latents of all pictures as the denoiser sees them, float16."""
     path = options.work / micro.autoencoder / f"latents-{len(data.images)}.pt"
     if not path.exists():
-        torch.save(encode_all(vae, data.images, options.device), path)
+        torch.save(encode_all(micro.module, vae, data.images, options.device), path)
     raw: Tensor = torch.load(path, weights_only=True)
     with torch.no_grad():
         micro.module.settle_statistics(vae, raw.float().to(options.device))

@@ -15,7 +15,6 @@ from torch.nn import functional
 from ..world.sheet import sheet, write
 from .progress import Clock, load_state, save_state
 
-KL: float = 3e-4
 RATE: float = 2e-3
 
 
@@ -35,23 +34,18 @@ def _edges(a: Tensor, b: Tensor) -> Tensor:
     return down + functional.l1_loss(a[..., 1:] - a[..., :-1], b[..., 1:] - b[..., :-1])
 
 
-def _loss(vae: Any, pixels: Tensor, generator: torch.Generator) -> Tensor:
+def _loss(family: Any, vae: Any, pixels: Tensor, generator: torch.Generator) -> Tensor:
     with torch.autocast(pixels.device.type, torch.bfloat16):
-        mean, spread = vae.quant_conv(vae.encoder(pixels)).float().chunk(2, 1)
-        spread = spread.clamp(-12, 8)
-        noise = torch.randn(mean.shape, generator=generator).to(mean)
-        back = vae.decoder(vae.post_quant_conv(mean + noise * (0.5 * spread).exp())).float()
-    divergence = 0.5 * (mean**2 + spread.exp() - 1 - spread).mean()
-    loss: Tensor = (
-        functional.l1_loss(back, pixels)
-        + 0.5 * _edges(back, pixels)
-        + functional.mse_loss(back, pixels)
-        + KL * divergence
-    )
+        back, penalty = family.reconstruct(vae, pixels, generator)
+    back = back.float()
+    near = functional.l1_loss(back, pixels) + functional.mse_loss(back, pixels)
+    loss: Tensor = near + 0.5 * _edges(back, pixels) + penalty
     return loss
 
 
-def train_autoencoder(vae: Any, images: NDArray[np.uint8], folder: Path, steps: int, batch: int, device: str) -> None:
+def train_autoencoder(
+    family: Any, vae: Any, images: NDArray[np.uint8], folder: Path, steps: int, batch: int, device: str
+) -> None:
     """Trains in place, or resumes; leaves `vae.pt`, a log and a sheet of held-out pictures beside their returns."""
     vae.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
@@ -60,7 +54,7 @@ def train_autoencoder(vae: Any, images: NDArray[np.uint8], folder: Path, steps: 
     for step in range(start, steps):
         generator = torch.Generator().manual_seed(step)
         chosen = torch.randint(0, len(images) - 256, (batch,), generator=generator).numpy()
-        loss = _loss(vae, as_input(images[chosen], device), generator)
+        loss = _loss(family, vae, as_input(images[chosen], device), generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -70,17 +64,18 @@ def train_autoencoder(vae: Any, images: NDArray[np.uint8], folder: Path, steps: 
         clock.tell(step, loss.item())
         if (step + 1) % 500 == 0 or step + 1 == steps:
             save_state(folder / "vae.pt", vae, optimizer, step + 1)
-            clock.say(
-                f"step {step + 1}: held-out {signal_to_noise(vae, images[-256:], device, folder / 'vae.png'):.2f} dB"
-            )
+            quality = signal_to_noise(family, vae, images[-256:], device, folder / "vae.png")
+            clock.say(f"step {step + 1}: held-out {quality:.2f} dB")
 
 
 @torch.no_grad()
-def signal_to_noise(vae: Any, images: NDArray[np.uint8], device: str, picture: Path | None = None) -> float:
+def signal_to_noise(
+    family: Any, vae: Any, images: NDArray[np.uint8], device: str, picture: Path | None = None
+) -> float:
     """Peak signal to noise of held-out pictures in dB; writes some beside their returns."""
     with torch.autocast(device, torch.bfloat16):
         pixels = as_input(images, device)
-        back = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+        back = vae.decode(family.latents(vae, pixels)).sample
     if picture:
         rows = [*images[:12], *as_images(back[:12]), *images[12:24], *as_images(back[12:24])]
         write(str(picture), sheet(rows, 12))
@@ -88,11 +83,11 @@ def signal_to_noise(vae: Any, images: NDArray[np.uint8], device: str, picture: P
 
 
 @torch.no_grad()
-def encode_all(vae: Any, images: NDArray[np.uint8], device: str, batch: int = 250) -> Tensor:
-    """Raw latents (the posterior's mode) of all pictures, float16 [N, C, h, w]."""
+def encode_all(family: Any, vae: Any, images: NDArray[np.uint8], device: str, batch: int = 250) -> Tensor:
+    """Raw latents of all pictures, float16 [N, C, h, w]."""
     parts = []
     for start in range(0, len(images), batch):
         with torch.autocast(device, torch.bfloat16):
-            posterior = vae.encode(as_input(images[start : start + batch], device)).latent_dist
-        parts.append(posterior.mode().half().contiguous().cpu())
+            raw = family.latents(vae, as_input(images[start : start + batch], device))
+        parts.append(raw.half().contiguous().cpu())
     return torch.cat(parts)

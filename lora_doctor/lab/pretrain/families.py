@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from ..micro import klein, sdxl
+from ..micro import klein, sana, sdxl
 from .denoiser import Model
 
 
@@ -30,7 +30,13 @@ def _sdxl(pipe: Any) -> Model:
     return Model(pipe, sdxl, unet, (pipe.text_encoder, pipe.text_encoder_2), unet.mid_block, width, 64)
 
 
+def _sana(pipe: Any) -> Model:
+    transformer = pipe.transformer
+    return Model(pipe, sana, transformer, (pipe.text_encoder,), transformer.transformer_blocks[2], 128, 64)
+
+
 FAMILIES: Final = {
     **{name: Micro(klein, "vae", _klein) for name in klein.WIDTHS},
+    "sana": Micro(sana, "dc-ae", _sana),
     "sdxl": Micro(sdxl, "vae", _sdxl),  # the same autoencoder in its other class
 }
