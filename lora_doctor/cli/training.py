@@ -6,7 +6,7 @@ import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -23,6 +23,10 @@ from lora_doctor.settle import settle
 from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.read import read_file, read_text
 from lora_doctor.typed import typed
+
+if TYPE_CHECKING:
+    from lora_doctor.train.job import Job
+    from lora_doctor.train.preflight import Preflight
 
 EXTRA = ("torch", "diffusers", "peft", "transformers", "accelerate", "safetensors", "numpy", "cv2", "PIL")
 
@@ -75,8 +79,9 @@ def run(request: Request) -> int:
         chosen = _document(job.output, as_toml(job, defaults=False))
         if _is_refused(request, chosen):
             return 1
+    found = _fitting(job)
     if request.dry_run:
-        return _show(job, resolved)
+        return _show(job, resolved, found)
     checkpoint = _gone_on(job, resolved)
     _need_extra()
     return _train(job, checkpoint)
@@ -166,21 +171,29 @@ def _report(result: Result) -> None:
     click.echo(render(report, "text"), nl=False, color=True)
 
 
-def _show(job: Any, resolved: str) -> int:
+def _fitting(job: Job) -> Preflight:
+    """What the model's headers say of the job; what does not fit is told with its place in the config."""
+    from lora_doctor.train.preflight import preflight
+    from lora_doctor.train.targets import UnfitError
+
+    try:
+        return preflight(job)
+    except UnfitError as error:
+        reason = job.reasons.get(error.key, "")
+        raise SourceError(error.sentence + (f" ({reason})" if reason not in ("", "default") else "")) from None
+
+
+def _show(job: Job, resolved: str, found: Preflight) -> int:
     """The dry run: every value with its reason, and what it all comes to."""
-    from lora_doctor.derived import coverage
-    from lora_doctor.dialects import native
     from lora_doctor.train.described import lines
 
-    document = _document(job.output, resolved)
-    (plan,) = native.read(document, "training", Reader())
     click.echo(resolved)
-    for line in lines(job, coverage(plan)):
+    for line in lines(job, found.coverage):
         click.echo(line)
     return 0
 
 
-def _gone_on(job: Any, resolved: str) -> Path | None:
+def _gone_on(job: Job, resolved: str) -> Path | None:
     """The checkpoint to go on from, and what changed since it was written."""
     from lora_doctor.train.resume import changes, checkpoint_of
 
@@ -215,12 +228,15 @@ def _need_extra() -> None:
         raise SourceError(f"training needs {', '.join(lacking)}: pip install 'lora-doctor[data,train]'")
 
 
-def _train(job: Any, checkpoint: Path | None) -> int:
+def _train(job: Job, checkpoint: Path | None) -> int:
     for sentence in job.dropped:
         tell(f"not honoured: {sentence}")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses an optional package of its own
+    from lora_doctor.train.live import Live
     from lora_doctor.train.start import CODES, train, watchers_of
 
-    end = train(job, watchers_of(job), tell, checkpoint)
+    with Live(sys.stderr) as live:
+        say = live.say if live.terminal else tell
+        end = train(job, watchers_of(job, live), say, checkpoint)
     tell(f"{end.status} at step {end.step} of {job.training.steps}: {end.reason}; {job.output}")
     return CODES[end.status]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import cv2
@@ -192,7 +191,7 @@ def _limit(header: Header) -> int:
 
 def _direct(data: bytes, halved: int) -> Array:
     reduced = (cv2.IMREAD_COLOR, cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_COLOR_8)
-    with _quiet():
+    with _silence:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), reduced[halved] | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise UndecodableError(_damage(data))
@@ -254,15 +253,31 @@ def _png_ends(data: bytes) -> bool:
     return False
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """libpng and libjpeg write to the process' standard error, past Python."""
-    saved = os.dup(2)
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+class _Silence:
+    """Standard error is away while any thread is inside: libpng and libjpeg write to it past Python.
+
+    The first one in sends it away, the last one out brings it back. Threads that each kept and put back what they found
+    would put back each other's silence, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._saved = threading.Lock(), 0, -1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._saved = os.dup(2)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, 2)
+                os.close(null)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                os.dup2(self._saved, 2)
+                os.close(self._saved)
+
+
+_silence = _Silence()

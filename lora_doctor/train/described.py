@@ -38,17 +38,14 @@ class Share(NamedTuple):
     how: str
 
 
-def memory(job: Job, reached: Coverage | None, edge: int) -> list[Share]:
+def memory(job: Job, reached: Coverage, edge: int) -> list[Share]:
     """Memory on the device by component; `edge` is the longest side of the largest bucket, pixels."""
     found = list(_weights(job))
-    parameters = adapter_size(reached.modules, job.adapter.rank).parameters if reached else 0
-    if parameters:
-        one = BYTES[job.precision.adapter]
-        state = STATES[job.optimizer.name] * one / 4
-        average = 4.0 if job.optimizer.ema else 0.0
-        found.append(Share("adapter", parameters * one, f"{parameters:,} weights in {job.precision.adapter}"))
-        found.append(Share("gradients", parameters * one, f"as the adapter, {job.precision.adapter}"))
-        found.append(Share("optimiser", parameters * (state + average), job.optimizer.name))
+    parameters, one = adapter_size(reached.modules, job.adapter.rank).parameters, BYTES[job.precision.adapter]
+    state, average = STATES[job.optimizer.name] * one / 4, 4.0 if job.optimizer.ema else 0.0
+    found.append(Share("adapter", parameters * one, f"{parameters:,} weights in {job.precision.adapter}"))
+    found.append(Share("gradients", parameters * one, f"as the adapter, {job.precision.adapter}"))
+    found.append(Share("optimiser", parameters * (state + average), job.optimizer.name))
     activations = _activations(job, edge)
     return [*found, activations] if activations else found
 
@@ -116,7 +113,7 @@ def speed(job: Job) -> float | None:
     return sorted(rows)[len(rows) // 2] if rows else None
 
 
-def lines(job: Job, reached: Coverage | None) -> Iterator[str]:
+def lines(job: Job, reached: Coverage) -> Iterator[str]:
     """The dry run's figures."""
     sizes, notes, trained = sizes_of(job)
     edge = max(max(size) for size in sizes)
@@ -125,16 +122,15 @@ def lines(job: Job, reached: Coverage | None) -> Iterator[str]:
     yield "buckets     " + ", ".join(f"{w}x{h}: {count}" for (w, h), count in sizes.most_common())
     shown = steps * seen / max(1, trained)
     yield f"steps       {steps:,} of {seen} image{'s' * (seen != 1)}: {shown:.3g} exposures per image"
-    if reached:
-        yield (f"reach       {reached.matched_modules} of {reached.total_modules} layers, "
-               f"{reached.weights_share:.1%} of their weights")  # fmt: skip
+    share = f"{reached.weights_share:.1%} of their weights"
+    yield f"reach       {reached.matched_modules} of {reached.total_modules} layers, {share}"
     kept = -(-steps // job.saving.every_steps)
     keep = job.saving.keep
     yield f"checkpoints {kept} of them, " + (f"the newest {min(keep, kept)} kept" if keep else "all kept")
     shares = memory(job, reached, edge)
-    for share in shares:
-        yield f"memory      {share.name:<14} {share.bytes / 1e9:6.2f} GB  {share.how}"
-    yield f"memory      {'together':<14} {sum(share.bytes for share in shares) / 1e9:6.2f} GB on the device, at least"
+    for each in shares:
+        yield f"memory      {each.name:<14} {_size(each.bytes):>8}  {each.how}"
+    yield f"memory      {'together':<14} {_size(sum(each.bytes for each in shares)):>8}  on the device, at least"
     rate = speed(job)
     yield (
         f"time        {_clock(rate * steps)} at {rate:.3g} s a step"
@@ -143,6 +139,10 @@ def lines(job: Job, reached: Coverage | None) -> Iterator[str]:
     )
     for sentence in job.dropped:
         yield f"not honoured: {sentence}"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
 
 
 def _clock(seconds: float) -> str:

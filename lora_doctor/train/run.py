@@ -93,8 +93,8 @@ def forward(run: Run, batch: Loaded, seed: int) -> torch.Tensor:
     noise = torch.randn(latents.shape, generator=generator, device=device)
     levels = family.draw_levels(models, run.job.timesteps, latents.shape, generator)
     prompts = {name: value.to(device) for name, value in batch.prompts.items()}
-    with run.accelerator.autocast():
-        predicted = family.predict(models, family.noisy(models, latents, noise, levels), levels, prompts, batch.sizes)
+    noisy = family.noisy(models, latents, noise, levels)
+    predicted = family.predict(models, noisy, levels, prompts, batch.sizes.to(device))
     error = (predicted.float() - family.target(models, latents, noise, levels).float()) ** 2
     if batch.mask is not None:
         error = error * batch.mask.to(device)

@@ -22,10 +22,13 @@ from lora_doctor.train.feed import prepare
 from lora_doctor.train.folder import RunFolder, rewind, step_name, write_json
 from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
+from lora_doctor.train.live import Live
 from lora_doctor.train.lock import alone
 from lora_doctor.train.resolve import as_toml
+from lora_doctor.train.stop import Stops
 from lora_doctor.train.targets import said
 from lora_doctor.train.trouble import told
+from lora_doctor.train.view import View
 from lora_doctor.train.watch import Watchers
 from lora_doctor.write import write_beside
 
@@ -56,9 +59,9 @@ def train(job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None
     return end
 
 
-def watchers_of(job: Job) -> Watchers:
+def watchers_of(job: Job, live: Live) -> Watchers:
     """Who looks at the run."""
-    return Watchers()
+    return Watchers((View(live), Stops()))
 
 
 def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, checkpoint: Path | None = None) -> run.Run:
@@ -114,7 +117,8 @@ def _quieten() -> None:
 
 
 def _mixed(job: Job) -> str:
-    return "no" if job.precision.compute == "fp32" else job.precision.compute
+    """The loss scaler that fp16 needs is accelerate's part; the denoiser computes in its own format anyway."""
+    return "fp16" if job.precision.compute == "fp16" and torch.cuda.is_available() else "no"
 
 
 def _groups(job: Job, family: Family, weights: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:

@@ -117,3 +117,18 @@ def test_what_is_too_large_for_us_is_not_called_broken(examine: Examine, call: C
     ran = call("dataset", folder, "--select=dataset")
     assert "unreadable-images" not in ran.out
     assert "1 not looked into (144 million pixels: more than lora-doctor decodes): huge.png" in ran.out
+
+
+def test_standard_error_comes_back_from_many_threads(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from PIL import Image
+
+    from lora_doctor.dataset.decode import decode, read_header
+
+    Image.effect_noise((256, 256), 50).save(folder / "noise.png")
+    data = (folder / "noise.png").read_bytes()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: decode(data, read_header(data), 0), range(64)))
+    os.write(2, b"still heard")
+    assert "still heard" in capfd.readouterr().err

@@ -1,0 +1,54 @@
+"""The live view's watcher: how fast, how long still, at which rate."""
+
+from __future__ import annotations
+
+from lora_doctor.train.live import Live, Shown
+from lora_doctor.train.watch import Halt, State
+
+RECENT = 20  # steps whose median time is shown
+
+
+class View:
+    """Shows every step on a `Live`."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._times: list[float] = []
+
+    def begin(self, state: State) -> None:
+        """Nothing to show yet."""
+
+    def step(self, state: State) -> Halt | None:
+        """Show this step; never ends the run."""
+        self._times = [*self._times[-RECENT + 1 :], state.metrics["seconds"]]
+        seconds = sorted(self._times)[len(self._times) // 2]
+        self._live.show(
+            Shown(
+                state.step,
+                state.steps,
+                seconds_left=seconds * (state.steps - state.step),
+                rate=state.metrics["learning_rate"],
+                gradient=state.metrics["gradient_norm"],
+                seconds=seconds,
+                images=state.job.images_per_step / seconds if seconds else None,
+                memory=_memory(state),
+            )
+        )
+        return None
+
+    def saved(self, state: State) -> None:
+        """Nothing to show."""
+
+    def end(self, state: State, reason: str) -> None:
+        """The last state stays."""
+        self._live.close()
+
+
+def _memory(state: State) -> tuple[float, float | None] | None:
+    """Most memory used so far and all there is, GB, on a GPU."""
+    import torch
+
+    if getattr(state.device, "type", state.device) != "cuda":
+        return None
+    whole = torch.cuda.get_device_properties(state.device).total_memory
+    return torch.cuda.max_memory_allocated(state.device) / 1e9, whole / 1e9
