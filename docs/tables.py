@@ -31,6 +31,7 @@ TOPICS = {
     "simpletuner": "SimpleTuner's loader",
     "environment": "this machine (`--environment`)",
     "adapter": "LoRA files (`lora-doctor inspect`)",
+    "symptoms": "runs (`lora-doctor diagnose`)",
 }
 
 

@@ -13,7 +13,7 @@ from lora_doctor.rule import Rule
 
 SUFFIX = {
     "toml": "toml", "yaml": "yaml", "json": "json", "jsonc": "jsonc", "shell": "sh", "env": "env", "ps1": "ps1",
-    "bat": "bat", "adapter": "safetensors", "dataset": "txt",
+    "bat": "bat", "adapter": "safetensors", "dataset": "txt", "run": "run",
 }  # fmt: skip
 ENCODINGS = ("cp1252", "utf-8-sig", "utf-16")
 _FENCE = re.compile(r"^```(\w+)(?:[ \t]+([^\n]*))?\n(.*?)^```[ \t]*$", re.M | re.S)
@@ -30,7 +30,8 @@ class Example(NamedTuple):
     written to (`name=config.env` in the fence). An `adapter` fence describes a LoRA file, as
     `lora_doctor.adapter.example` reads it. A `dataset` fence is a folder of images, one file a line, as
     `lora_doctor.dataset.described` reads it; `trainer` then holds what the command line would say
-    (`resolution=512 trainer=sd-scripts`).
+    (`resolution=512 trainer=sd-scripts`). A `run` fence is a run's signals as a table, as
+    `lora_doctor.symptoms.example` reads it.
     """
 
     syntax: str

@@ -67,8 +67,12 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
     )
 
 
+def _subject(example: Example) -> str:
+    return example.trainer or ("a run" if example.syntax == "run" else "a LoRA file")
+
+
 def _example(example: Example, flagged: bool, colour: bool) -> Iterator[str]:
-    subject = example.trainer or "a LoRA file"
+    subject = _subject(example)
     yield paint(f"{'Flagged' if flagged else 'Fine'} ({subject}, {example.name})", "bold", colour)
     for name, content in example.beside:
         yield f"    beside it: {name}{': ' + content.splitlines()[0] if content else ''}"
@@ -85,7 +89,7 @@ def as_markdown(rule: Rule) -> str:
         example = next((each for each in found.examples if each.flagged is flagged), None)
         if example:
             head = "Flagged" if flagged else "Fine"
-            subject = example.trainer or "a LoRA file"
+            subject = _subject(example)
             parts.append(f"**{head}** ({subject}):\n\n```{example.syntax}\n{example.text.rstrip()}\n```")
     return "\n\n".join(parts) + "\n"
 

@@ -22,7 +22,7 @@ from lora_doctor.source.document import Span as Span
 
 LEVELS = ("error", "warning", "note")
 EVIDENCE = ("reproduced", "source", "documented", "reported", "contested")
-Check = Callable[[Any], Iterable[Finding]]
+Check = Callable[[Any], Iterable[Any]]  # findings; of rules on symptoms, verdicts
 
 # A folder of rules that is named after a trainer or a model family speaks of that trainer or family only.
 TRAINERS: dict[str, tuple[str, ...]] = {
@@ -37,7 +37,7 @@ TRAINERS: dict[str, tuple[str, ...]] = {
     "diffusers": ("diffusers",),
 }
 # Folders with rules about other records than a plan.
-OF_OTHER_FACTS = {"adapter", "captions", "dataset", "environment"}
+OF_OTHER_FACTS = {"adapter", "captions", "dataset", "environment", "symptoms"}
 _SIGNATURE = re.compile(rb"^def check\(\w+: (\w+)", re.M)
 FAMILIES = {"klein": "flux2-klein", "sana": "sana", "sdxl": "sdxl", "flux1": "flux1"}
 

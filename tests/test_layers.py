@@ -31,6 +31,10 @@ MAY = {
     "suggest": {"plan", "setting", "dialects"},
     "describe": {"plan", "derived", "setting"},
     "runs": {"adapter", "dataset", "derived", "dialects", "plan", "source", "train", "typed"},
+    "symptoms": {
+        "adapter", "captions", "dataset", "derived", "dialects", "examples", "judge", "models", "plan", "report",
+        "rule", "runs", "selection",
+    },
     "history": {"plan", "dialects", "source", "models"},
 }
 NOT_FOR_ALL = {"torch", "diffusers", "peft", "transformers", "accelerate"}

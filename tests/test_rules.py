@@ -21,7 +21,9 @@ from lora_doctor.source.edit import apply, changed_keys
 from lora_doctor.source.read import read_file
 
 RULES = {rule.id: rule for rule in all_rules()}
-CASES = [(rule, i, example) for rule in RULES.values() for i, example in enumerate(examples(rule))]
+EVERY = [(rule, i, example) for rule in RULES.values() for i, example in enumerate(examples(rule))]
+CASES = [case for case in EVERY if case[2].syntax != "run"]
+RUNS = [case for case in EVERY if case[2].syntax == "run"]
 
 
 def _found(path: Path, rule: Rule, example: Example) -> list[Found]:
@@ -86,8 +88,34 @@ def test_example(
         _check_fix(each, rule, example, tmp_path)
 
 
+@pytest.mark.parametrize("rule, number, example", RUNS, ids=[f"{r.id}-{i}" for r, i, _ in RUNS])
+def test_run_example(rule: Rule, number: int, example: Example, tmp_path: Path) -> None:
+    """One verdict for each run; `flagged` ones have the symptom, and say what to do about it."""
+    from lora_doctor.symptoms.example import course_of
+    from lora_doctor.symptoms.judge import judge as judge_run
+
+    if missing():
+        pytest.skip(f"{', '.join(missing())} not installed")
+    diagnosed, problems = judge_run(course_of(example.text, tmp_path))
+    assert not problems, problems
+    (verdict,) = [each.verdict for each in diagnosed if each.rule.id == rule.id]
+    assert verdict.present == example.flagged, verdict
+    assert verdict.state == "absent" or example.flagged, "a clean example rules the symptom out"
+    for sentence in (verdict.message, *(advice.text for advice in verdict.advice)):
+        _check_text(sentence)
+    if example.flagged:
+        assert verdict.advice
+        assert verdict.evidence
+        others = {each.rule.id for each in diagnosed if each.verdict.present and each.rule.level == "error"}
+        assert others <= {rule.id}, "another rule takes this for its own symptom"
+
+
 def _check_sentence(found: Found) -> None:
-    sentence = found.finding.sentence
+    _check_text(found.finding.sentence)
+
+
+def _check_text(sentence: str) -> None:
+    assert sentence
     assert not sentence.endswith("."), sentence
     assert "\n" not in sentence
     assert len(sentence) < 400, sentence

@@ -20,6 +20,7 @@ COMMANDS = {
     "lint": "find what will crash, be ignored or waste the run in training configs",
     "dataset": "look into every image and caption of a folder",
     "trigger": "judge a trigger word, or propose some",
+    "diagnose": "say what is wrong with a training run, since when, and what to do",
     "explain": "tell why a rule exists, what to do instead, and its sources",
     "rules": "list every rule",
     "init": "write a first config for your images: a cited recipe, for any trainer",

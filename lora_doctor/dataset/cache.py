@@ -23,6 +23,15 @@ class Stamp(NamedTuple):
     changed: int
 
 
+def stamp_of(path: str) -> Stamp | None:
+    """Of a file as it lies there now; None where it can't be looked at."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return Stamp(state.st_size, state.st_mtime_ns)
+
+
 def cache_path() -> Path:
     """Where this user's caches belong."""
     if os.environ.get("XDG_CACHE_HOME"):
@@ -61,6 +70,8 @@ class Cache:
             "CREATE TABLE IF NOT EXISTS facts"
             " (digest BLOB PRIMARY KEY, record BLOB, points BLOB, descriptors BLOB) WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS sets (digest BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID;"
+            "CREATE TABLE IF NOT EXISTS more (kind TEXT, digest BLOB, value BLOB, PRIMARY KEY (kind, digest))"
+            " WITHOUT ROWID;"
         )
 
     def known(self, stamps: dict[str, Stamp]) -> Iterator[tuple[str, bytes]]:
@@ -106,6 +117,27 @@ class Cache:
         """Remember what was found out about a set."""
         with suppress(sqlite3.Error):
             self._base.execute("INSERT OR REPLACE INTO sets VALUES (?, ?)", (digest, value))
+
+    def digest_of(self, path: str, stamp: Stamp) -> bytes | None:
+        """What `keep` was told of a file that has not changed since."""
+        row = self._base.execute(
+            "SELECT digest FROM files WHERE path = ? AND size = ? AND changed = ?", (_key(path), *stamp)
+        ).fetchone()
+        return row[0] if row else None
+
+    def more(self, kind: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Further measurements of contents; `kind` names what was measured, with its version."""
+        found: dict[bytes, bytes] = {}
+        for start in range(0, len(digests), AT_A_TIME):
+            part = digests[start : start + AT_A_TIME]
+            query = f"SELECT digest, value FROM more WHERE kind = ? AND digest IN ({','.join('?' * len(part))})"
+            found.update(self._base.execute(query, (kind, *part)))
+        return found
+
+    def keep_more(self, kind: str, digest: bytes, value: bytes) -> None:
+        """Remember a further measurement of a content."""
+        with suppress(sqlite3.Error):
+            self._base.execute("INSERT OR REPLACE INTO more VALUES (?, ?, ?)", (kind, digest, value))
 
     def commit(self) -> None:
         """Write what was kept; a disk that is full costs the cache, not the run."""

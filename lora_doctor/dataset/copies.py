@@ -55,7 +55,7 @@ def find_copies(images: Images, cache: Cache) -> list[Group]:
             joined.join(*pair, how)
     alone = np.array([place for place in sound.tolist() if joined.first(place) == place], np.int64)
     textured = alone[records["texture"][alone] >= FLAT]
-    judge = _Judge(records, cache)
+    judge = Judge(records, cache)
     for first, second, distance, turned in _alike(records, textured):
         if joined.first(first) != joined.first(second) and judge.same(first, second, distance, turned):
             joined.join(first, second, "near" if turned == 0 else "mirrored")
@@ -155,7 +155,7 @@ def _alike(records: Array, places: Array) -> Iterator[tuple[int, int, int, int]]
                 yield int(places[start + row]), int(places[other]), distance, number
 
 
-class _Judge:
+class Judge:
     """Looks twice at a pair."""
 
     def __init__(self, records: Array, cache: Cache) -> None:

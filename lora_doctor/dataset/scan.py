@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from lora_doctor.dataset.arrays import keep_memory, single_threaded
-from lora_doctor.dataset.cache import Cache, Stamp
+from lora_doctor.dataset.arrays import single_threaded
+from lora_doctor.dataset.cache import Cache, stamp_of
 from lora_doctor.dataset.facts import Features, ImageFacts
 from lora_doctor.dataset.record import RECORD, Images, pack
+from lora_doctor.dataset.workers import begin_worker, cores, spread
 
 CHUNK = 8  # images sent to a worker at once
-AHEAD = 4  # chunks in flight per worker: what bounds the memory
 FEW = 24  # images that are examined here: starting workers takes as long
 COMMIT = 5.0  # seconds between writes of the cache
 Tell = Callable[[int, int], None]
@@ -31,7 +29,7 @@ def scan(
     """Facts of the named files (relative to `folder`), in their order; `tell` gets how many are done of how many."""
     records = np.zeros(len(names), RECORD)
     paths = [os.path.join(os.path.abspath(folder), name) for name in names]
-    stamps = {path: stamp for path in paths if (stamp := _stamp(path)) is not None}
+    stamps = {path: stamp for path in paths if (stamp := stamp_of(path)) is not None}
     known = {path: record for path, record in cache.known(stamps) if len(record) == RECORD.itemsize}
     todo = [i for i, path in enumerate(paths) if path not in known]
     for i, path in enumerate(paths):
@@ -52,81 +50,25 @@ def scan(
     return Images(names, records)
 
 
-def _stamp(path: str) -> Stamp | None:
-    try:
-        state = os.stat(path)
-    except OSError:
-        return None
-    return Stamp(state.st_size, state.st_mtime_ns)
-
-
 def _examined(paths: list[str], todo: list[int], cache: Cache, workers: int | None) -> Iterator[Answer]:
     if not todo:
         return
-    count = min(workers or _cores(), -(-len(todo) // CHUNK))
+    count = min(workers or cores(), -(-len(todo) // CHUNK))
     if count <= 1 or (workers is None and len(todo) < FEW):
         single_threaded()
         for place in todo:
             yield _one(place, paths[place], cache)
         return
-    yield from _spread(paths, todo, str(cache.path), count)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _spread(paths: list[str], todo: list[int], cache: str, count: int) -> Iterator[Answer]:
-    """Chunks handed to spawned workers, never more than a few at a time; leaving early ends them at once."""
-    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-    from multiprocessing import get_context
-
     chunks = ([(i, paths[i]) for i in todo[at : at + CHUNK]] for at in range(0, len(todo), CHUNK))
-    with _main_left_alone():
-        pool = ProcessPoolExecutor(count, get_context("spawn"), _start, (cache,))
-        flying: set[Future[list[Answer]]] = set()
-        try:
-            for chunk in chunks:
-                flying.add(pool.submit(_chunk, chunk))
-                if len(flying) >= count * AHEAD:
-                    landed, flying = wait(flying, return_when=FIRST_COMPLETED)
-                    for each in landed:
-                        yield from each.result()
-            while flying:
-                landed, flying = wait(flying, return_when=FIRST_COMPLETED)
-                for each in landed:
-                    yield from each.result()
-        except BaseException:
-            for process in list(getattr(pool, "_processes", {}).values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        pool.shutdown()
-
-
-@contextmanager
-def _main_left_alone() -> Iterator[None]:
-    """A spawned worker imports the main module again; ours is a command line, which nothing in a worker needs."""
-    main = sys.modules["__main__"]
-    kept = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
-    for name in kept:
-        setattr(main, name, None)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(main, name, value)
+    yield from spread(_chunk, chunks, count, _start, (str(cache.path),))
 
 
 _cache: Cache | None = None
 
 
 def _start(cache: str) -> None:
-    """A worker begins: one core, no part in Ctrl-C, which the parent handles."""
     global _cache
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keep_memory()
-    single_threaded()
+    begin_worker()
     _cache = Cache(Path(cache))
 
 

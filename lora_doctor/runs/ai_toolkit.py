@@ -34,9 +34,7 @@ def read(files: Files) -> Layout:
         for name, match in matching(files, FINAL)
         if match[1] in names or not names
     ]
-    samples = (
-        Sample(files.path(name), step=int(match[1]), slot=match[2]) for name, match in matching(files, SAMPLE)
-    )
+    samples = (Sample(files.path(name), step=int(match[1]), slot=match[2]) for name, match in matching(files, SAMPLE))
     checkpoints, others = one_run(found)
     logs = (*(name for name in files.names if name.endswith("loss_log.db")), *events(files))
     return Layout(checkpoints, tuple(samples), logs, ending(files, ".yaml", ".yml", ".json"), others)

@@ -42,7 +42,7 @@ def _of_images(run: Run) -> Iterator[Gap]:
         )
     if run.samples and not any(each.prompt for each in run.samples):
         yield Gap("the samples' prompts", "trigger leakage and forgotten knowledge", "give the config with --config")
-    if run.plan is None:
+    if run.plan is None or not run.plan.training:
         yield Gap("the config", "planned steps, rates, trigger, training images", "give it with --config")
     if not training_images(run):
         yield Gap("the training images", "whether samples copy them; which colours are meant", "give --dataset DIR")

@@ -14,9 +14,7 @@ from lora_doctor.runs.layout import IMAGE, events, matching, one_run
 
 TRAINER = "OneTrainer"
 SAVE = re.compile(r"(?:.*/)?save/([^/]*?)\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-save-(\d+)-(\d+)-\d+\.safetensors")
-SAMPLE = re.compile(
-    rf"(?:.*/)?samples/(\d+) - ([^/]*)/[^/]*-training-sample-(\d+)-(\d+)-\d+{IMAGE}", re.I
-)
+SAMPLE = re.compile(rf"(?:.*/)?samples/(\d+) - ([^/]*)/[^/]*-training-sample-(\d+)-(\d+)-\d+{IMAGE}", re.I)
 CONFIG = re.compile(r"(?:.*/)?config/[^/]+\.json")
 FINAL = re.compile(r"[^/]+\.safetensors")
 

@@ -1,0 +1,87 @@
+"""What `lora-doctor diagnose` does, step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from lora_doctor.cli.output import put, tell_problems, terminal_width, wants_colour
+from lora_doctor.dataset.arrays import need
+from lora_doctor.selection import EVERYTHING, Selection, resolve
+
+EVERY = 0.2  # seconds between two lines of progress
+
+
+class Request(NamedTuple):
+    """The command line."""
+
+    run_dir: str
+    config: str | None
+    dataset: str | None
+    purpose: str | None
+    as_json: bool
+    output: str | None
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    no_cache: bool
+
+
+def run(request: Request) -> int:
+    """Read, measure, judge, tell; returns the exit code."""
+    need()
+    from lora_doctor.adapter.extra import need as need_packages
+
+    need_packages("numpy", "ml_dtypes")
+    from lora_doctor.runs.read import read_run
+    from lora_doctor.symptoms.describe import as_data, as_text
+    from lora_doctor.symptoms.judge import judge
+    from lora_doctor.symptoms.measure import examine
+
+    selection = Selection(resolve(request.select) or EVERYTHING, resolve(request.ignore))
+    config, dataset = (Path(each) if each else None for each in (request.config, request.dataset))
+    found = read_run(Path(request.run_dir), config=config, dataset=dataset)
+    progress = _Progress() if sys.stderr.isatty() else None
+    cache = Path(os.devnull) / "none" if request.no_cache else None  # what can't be kept is kept for the run only
+    begun = time.monotonic()
+    try:
+        course = examine(
+            found, purpose=request.purpose, cache=cache, tell=progress.tell if progress is not None else None
+        )
+    finally:
+        if progress is not None:
+            progress.clear()
+    diagnosed, problems = judge(course, selection)
+    if request.as_json:
+        put(json.dumps(as_data(course, diagnosed), indent=2, allow_nan=False) + "\n", request.output)
+    else:
+        colour = request.output is None and wants_colour(sys.stdout)
+        seconds = time.monotonic() - begun
+        put(as_text(course, diagnosed, seconds, width=terminal_width(), colour=colour), request.output)
+    tell_problems(problems)
+    if problems:
+        return 2
+    return int(any(each.verdict.present and each.rule.level != "note" for each in diagnosed))
+
+
+class _Progress:
+    """One line on a terminal: what is looked at, how much of it is done."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def tell(self, what: str, done: int, whole: int) -> None:
+        now = time.monotonic()
+        if now - self._last < EVERY and done < whole:
+            return
+        self._last = now
+        filled = round(24 * done / max(whole, 1))
+        sys.stderr.write(f"\r\x1b[K{'#' * filled}{'.' * (24 - filled)} {what}s {done / max(whole, 1):.0%}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

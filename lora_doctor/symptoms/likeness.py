@@ -1,0 +1,256 @@
+"""Whether samples show training pictures again: whole, mirrored, cropped, or in their composition.
+
+Windows of every training picture, at several sizes and places and both ways round, are compared with the sample as
+small evened-out Lab pictures. How near is near is told by the training set itself: the distance of each picture to the
+others' windows. The nearest candidates are then looked at with the dataset exam's fingerprints and corners.
+
+Nearest-neighbour ratios with a held-out (here: leave-one-out) baseline follow Meehan et al. 2020 (arXiv:2004.05675);
+the ratio of the first to the second neighbour is Yoon et al. 2023's and Bonnaire et al. 2025's criterion (1/3).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from lora_doctor.dataset.arrays import Array
+from lora_doctor.dataset.cache import Cache
+from lora_doctor.dataset.copies import ALIKE, FLAT, INLIERS, SAME, Judge, turned
+from lora_doctor.dataset.record import Images
+from lora_doctor.symptoms.signals import Signal
+
+SIDE = 12  # pixels of a window when it is compared
+SIZES = (1.0, 0.85, 0.7, 0.55)  # of the largest window with the sample's shape
+PLACES = (0.0, 0.5, 1.0)
+MOST = 3000  # training pictures; of more an even sample
+TRIES = 6  # nearest training pictures that are looked at closely
+THIRD = 1 / 3
+NEAR = 0.5  # of the closest pair of different training pictures: nearer is the same picture
+COLOUR = 0.5  # weight of colour beside lightness
+FEWEST = 3  # training pictures without which there is no baseline
+SHAPE_STEP = 0.08  # shapes (log of width by height) that share their windows
+
+
+class Match(NamedTuple):
+    """A sample that shows a training picture. how: whole, mirrored, cropped, or composition; distance: 0 (equal) to 2,
+    `usual` that between different training pictures.
+    """
+
+    sample: str
+    step: int | None
+    picture: str
+    how: str
+    distance: float
+    usual: float
+
+
+class Likeness(NamedTuple):
+    """Every sample's nearest training picture; `nearest` is in the order of the samples."""
+
+    signals: tuple[Signal, ...]
+    matches: tuple[Match, ...]
+    nearest: tuple[tuple[str, float], ...] = ()
+
+
+class Side(NamedTuple):
+    """Pictures of one kind: what the exam and `pixels` found, and their steps (training pictures have none)."""
+
+    images: Images
+    pixels: Array
+    steps: Sequence[int | None] = ()
+
+
+def likeness(samples: Side, training: Side, cache: Cache, copies: Iterable[Sequence[str]] = ()) -> Likeness | None:
+    """Compare samples with training pictures; None where there are too few that can be read.
+
+    copies: groups of training pictures that show one thing; they are no baseline for one another.
+    """
+    own = _places(training)
+    if len(own) < FEWEST or not len(_places(samples)):
+        return None
+    groups = _groups(training.images.names, copies)
+    windows = _Windows(training.pixels, own)
+    usual = _leave_one_out(training.pixels, own, windows, groups)
+    if not len(usual):
+        return None
+    judge = _Judges(samples.images, training.images, cache)
+    limit = NEAR * float(np.quantile(usual, 0.05))
+    nearest: list[tuple[str, float]] = []
+    firsts, seconds, matches = [], [], []
+    for place in range(len(samples.images)):
+        if not samples.pixels["ok"][place]:
+            nearest.append(("", float("nan")))
+            firsts.append(float("nan"))
+            seconds.append(float("nan"))
+            continue
+        distances, flipped = windows.distances(samples.pixels[place])
+        order = np.argsort(distances)
+        first = int(order[0])
+        other = next((int(i) for i in order if groups[own[i]] != groups[own[first]]), first)
+        nearest.append((training.images.names[own[first]], float(distances[first])))
+        firsts.append(float(distances[first]))
+        seconds.append(float(distances[other]) if other != first else float("nan"))
+        match = _match(place, distances, flipped, order, own, judge, limit)
+        if match is not None:
+            picture, how, distance = match
+            step = samples.steps[place]
+            name = samples.images.names[place]
+            matches.append(Match(name, step, training.images.names[picture], how, distance, float(np.median(usual))))
+    signals = _signals(samples, np.array(firsts), np.array(seconds), float(np.median(usual)), matches, len(own))
+    return Likeness(signals, tuple(matches), tuple(nearest))
+
+
+def _places(side: Side) -> Array:
+    found = np.flatnonzero(side.pixels["ok"])
+    return found if len(found) <= MOST else found[np.linspace(0, len(found) - 1, MOST).astype(int)]
+
+
+def _groups(names: Sequence[str], copies: Iterable[Sequence[str]]) -> list[int]:
+    """A number for each picture, equal for copies of one another."""
+    number = {name: i for i, name in enumerate(names)}
+    groups = list(range(len(names)))
+    for members in copies:
+        places = [number[name] for name in members if name in number]
+        for place in places:
+            groups[place] = groups[places[0]]
+    return groups
+
+
+def view_of(record: Array) -> Array:
+    """The Lab view of one record, without what fills it up."""
+    width, height = (int(side) for side in record["size"])
+    view: Array = record["view"][:height, :width]
+    return view
+
+
+def even(windows: Array) -> Array:
+    """Windows as vectors of length 1, brightness taken out; a window without any contrast becomes zeros."""
+    flat = windows.astype(np.float32)
+    flat[..., 1:] = (flat[..., 1:] - 128) * COLOUR
+    flat[..., 0] -= flat[..., 0].mean((-1, -2), keepdims=True)
+    flat = flat.reshape(*flat.shape[:-3], -1)
+    length = np.linalg.norm(flat, axis=-1, keepdims=True)
+    return np.where(length > SIDE * 3, flat / np.maximum(length, 1e-6), 0)
+
+
+class _Windows:
+    """Windows of the training pictures, cut once for each shape that samples have."""
+
+    def __init__(self, pixels: Array, places: Array) -> None:
+        self._views = [view_of(pixels[place]) for place in places]
+        self._cut: dict[int, tuple[Array, Array]] = {}
+
+    def distances(self, record: Array) -> tuple[Array, Array]:
+        """Of one picture to each training picture's nearest window, and whether that was the mirrored one."""
+        view = view_of(record)
+        shape = round(np.log(view.shape[1] / view.shape[0]) / SHAPE_STEP)
+        if shape not in self._cut:
+            self._cut[shape] = self._all(float(np.exp(shape * SHAPE_STEP)))
+        windows, owners = self._cut[shape]
+        small = cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        likes = windows @ even(np.stack([small, small[:, ::-1]])).T
+        best = np.full((len(self._views), 2), -1.0, np.float32)
+        for way in (0, 1):
+            np.maximum.at(best[:, way], owners, likes[:, way])
+        mirrored = best[:, 1] > best[:, 0]
+        return np.sqrt(np.maximum(0, 2 - 2 * best.max(1))), mirrored
+
+    def _all(self, shape: float) -> tuple[Array, Array]:
+        cut, owners = [], []
+        for owner, view in enumerate(self._views):
+            mine = list(_cuts(view, shape))
+            cut += mine
+            owners += [owner] * len(mine)
+        return even(np.stack(cut)), np.array(owners)
+
+
+def _cuts(view: Array, shape: float) -> Iterable[Array]:
+    """Windows of a shape (width by height), SIDE pixels square each."""
+    height, width = view.shape[:2]
+    for size in SIZES:
+        wide = max(4, round(size * min(width, height * shape)))
+        high = max(4, round(size * min(height, width / shape)))
+        lefts = sorted({round(at * (width - wide)) for at in PLACES})
+        tops = sorted({round(at * (height - high)) for at in PLACES})
+        for top in tops:
+            for left in lefts:
+                yield cv2.resize(view[top : top + high, left : left + wide], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def _leave_one_out(pixels: Array, places: Array, windows: _Windows, groups: Sequence[int]) -> Array:
+    """Distance of each training picture to the nearest that is no copy of it."""
+    group = np.array([groups[place] for place in places])
+    step = max(1, len(places) // 400)
+    found = []
+    for place in places[::step]:
+        distances, _ = windows.distances(pixels[place])
+        others = distances[group != groups[place]]
+        if len(others) and view_of(pixels[place])[..., 0].std() > 3:
+            found.append(float(others.min()))
+    return np.array(found)
+
+
+class _Judges:
+    """The exam's second look, at a sample and a training picture."""
+
+    def __init__(self, samples: Images, training: Images, cache: Cache) -> None:
+        self._offset = len(samples)
+        self._records = np.concatenate([samples.records, training.records])
+        self._judge = Judge(self._records, cache)
+
+    def same(self, sample: int, picture: int) -> str:
+        """How the sample shows the picture: whole, mirrored, cropped, or "" for not at all."""
+        other = picture + self._offset
+        if min(self._records["texture"][sample], self._records["texture"][other]) < FLAT:
+            return ""
+        words = np.ascontiguousarray(self._records["hash"][[sample, other]]).view(np.uint64).reshape(2, 4)
+        bits = [int(np.bitwise_count(way[0] ^ words[1]).sum()) for way in turned(words[:1])]
+        way = int(np.argmin(bits))
+        if bits[way] <= SAME or (bits[way] <= ALIKE and self._judge.same(sample, other, bits[way], way)):
+            return "whole" if way == 0 else "mirrored"
+        return "cropped" if self._judge.inliers(sample, other) >= INLIERS else ""
+
+
+def _match(
+    place: int, distances: Array, flipped: Array, order: Array, own: Array, judge: _Judges, limit: float
+) -> tuple[int, str, float] | None:
+    """The training picture that a sample shows, if any."""
+    for i in order[:TRIES].tolist():
+        how = judge.same(place, int(own[i]))
+        if how:
+            return int(own[i]), how, float(distances[i])
+    first = int(order[0])
+    if distances[first] < limit:
+        return int(own[first]), "mirrored" if flipped[first] else "composition", float(distances[first])
+    return None
+
+
+def _signals(
+    samples: Side, firsts: Array, seconds: Array, usual: float, matches: Sequence[Match], pictures: int
+) -> tuple[Signal, ...]:
+    by_step: dict[int, list[int]] = defaultdict(list)
+    for place, step in enumerate(samples.steps):
+        if step is not None and np.isfinite(firsts[place]):
+            by_step[step].append(place)
+    steps = tuple(sorted(by_step))
+    copied = {match.sample for match in matches}
+    names = samples.images.names
+    counts = tuple(len(by_step[step]) for step in steps)
+    shares = tuple(sum(names[i] in copied for i in by_step[step]) / len(by_step[step]) for step in steps)
+    ratios = tuple(float(np.median(firsts[by_step[step]])) / usual for step in steps)
+    about = tuple(match.sample for match in sorted(matches, key=lambda m: m.distance))
+    start = steps and steps[0] == 0
+    signals = [
+        Signal("copied_share", steps, shares, counts, shares[0] if start else None, "step 0" if start else "", about),
+        Signal("likeness", steps, ratios, counts, 1.0, "training images among themselves"),
+    ]
+    if pictures >= 6:
+        third = tuple(float(np.nanmean(firsts[by_step[step]] < THIRD * seconds[by_step[step]])) for step in steps)
+        signals.append(
+            Signal("gap_share", steps, third, counts, third[0] if start else None, "step 0" if start else "")
+        )
+    return tuple(signals) if steps else ()

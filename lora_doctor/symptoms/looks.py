@@ -1,0 +1,258 @@
+"""How samples look over the run: colour, contrast, detail, grids, variety, against step 0 and the training images.
+
+Nothing is judged by itself: a black-and-white style has no colour because its training images have none, so a number
+counts only where it is off against both references. Where the samples of one step are few, so is the weight.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from lora_doctor.dataset.arrays import Array
+from lora_doctor.runs.facts import Sample
+from lora_doctor.symptoms.signals import Signal
+
+FEWEST = 2  # samples of a step that are compared with one another
+EARLY = 0.1  # of the run: the first samples stand in for step 0 up to here
+SPREAD = {"chroma": 4.0, "contrast": 4.0, "detail": 0.12}  # smallest spreads that differences are measured in
+
+
+class Looked(NamedTuple):
+    """Samples with their measurements: `pixels` and `formats` in the order of `samples`."""
+
+    samples: Sequence[Sample]
+    pixels: Array
+    checks: Sequence[tuple[int, bytes]]  # checksum and fingerprint of the decoded pixels
+    formats: Sequence[str]
+
+
+class Reference(NamedTuple):
+    """What the samples are compared with: its pixels, and its name."""
+
+    pixels: Array
+    name: str
+
+
+Places = dict[int, list[int]]
+
+
+def looks(looked: Looked, training: Array | None) -> tuple[Signal, ...]:
+    """Every signal that these samples can give. training: pixels of the training images, None where unknown."""
+    places = _by_step(looked)
+    if not places:
+        return ()
+    first = _first(places)
+    base = Reference(looked.pixels[places[first]], _named(first)) if first is not None else None
+    meant = Reference(training[training["ok"] > 0], "training images") if training is not None else None
+    if meant is not None and len(meant.pixels) < FEWEST:
+        meant = None
+    found: list[Signal | None] = []
+    references = [each for each in (base, meant) if each is not None]
+    if references:
+        later = {step: where for step, where in places.items() if step != first}
+        found += [_off(looked, later, references, name, value) for name, value in _VALUES.items()]
+        found.append(_clipped(looked, later, references))
+        found.append(_grid(looked, later, base))
+        found.append(_palette(looked, later, references))
+    if first is not None:
+        found += _against_first(looked, places, first)
+    found.append(_frozen(looked, places))
+    found.append(_blank(looked, places))
+    return tuple(signal for signal in found if signal is not None and signal.at)
+
+
+def _by_step(looked: Looked) -> Places:
+    places: Places = defaultdict(list)
+    for place, sample in enumerate(looked.samples):
+        if sample.step is not None and looked.pixels["ok"][place] and sample.strength == 1.0:
+            places[sample.step].append(place)
+    return dict(sorted(places.items()))
+
+
+def _first(places: Places) -> int | None:
+    """The step that stands for the base model: 0, or one near the beginning."""
+    steps = list(places)
+    return steps[0] if len(steps) > 1 and steps[0] <= EARLY * steps[-1] else None
+
+
+def _named(step: int) -> str:
+    return "step 0" if step == 0 else f"step {step:,}, the earliest"
+
+
+_VALUES: dict[str, Callable[[Array], Array]] = {
+    "oversaturation": lambda pixels: pixels["chroma"],
+    "contrast": lambda pixels: pixels["light"][:, 1],
+    "high_frequency": lambda pixels: pixels["detail"],
+}
+_FLOORS = {"oversaturation": "chroma", "contrast": "contrast", "high_frequency": "detail"}
+
+
+def _off(
+    looked: Looked, places: Places, references: Sequence[Reference], name: str, value: Callable[[Array], Array]
+) -> Signal | None:
+    """By how many robust standard deviations the median of a step lies above the nearer reference."""
+    nearer = max(references, key=lambda each: float(np.median(value(each.pixels))))
+    measured = value(nearer.pixels)
+    middle = float(np.median(measured))
+    spread = max(1.4826 * float(np.median(np.abs(measured - middle))), SPREAD[_FLOORS[name]])
+    steps = tuple(places)
+    values = tuple((float(np.median(value(looked.pixels[places[step]]))) - middle) / spread for step in steps)
+    return Signal(name, steps, values, _counts(places), 0.0, nearer.name)
+
+
+def _counts(places: Places) -> tuple[int, ...]:
+    return tuple(len(where) for where in places.values())
+
+
+def _clipped(looked: Looked, places: Places, references: Sequence[Reference]) -> Signal:
+    """Mean share of burnt-out and black pixels, beyond twice that of the references."""
+    base = max(float(each.pixels["clipped"].mean()) for each in references)
+    values = tuple(float(looked.pixels["clipped"][where].mean()) - 2 * base for where in places.values())
+    return Signal("clipped", tuple(places), values, _counts(places), base, " and ".join(r.name for r in references))
+
+
+def _grid(looked: Looked, places: Places, base: Reference | None) -> Signal | None:
+    """Share of samples in which a period of 16 or 32 pixels stands out (8 too, where no file is a JPEG)."""
+    periods = slice(1 if "jpeg" in looked.formats else 0, None)
+    usual = float(np.median(base.pixels["grid"][:, periods].max(1))) if base is not None else 0.0
+    beyond = looked.pixels["grid"][:, periods].max(1) - max(usual, 0.0)
+    values = tuple(float(np.median(beyond[where])) for where in places.values())
+    names = [looked.samples[i].path.name for where in places.values() for i in where if beyond[i] > 2]
+    return Signal("grid", tuple(places), values, _counts(places), usual, base.name if base else "no grid", tuple(names))
+
+
+def _palette(looked: Looked, places: Places, references: Sequence[Reference]) -> Signal | None:
+    """Spread of the samples' mean colours by that of the reference with less."""
+    usual = min(references, key=lambda each: _colours(each.pixels))
+    spread = _colours(usual.pixels)
+    if spread < 4.0 or any(len(where) < FEWEST for where in places.values()):  # no colours that could be lost
+        return None
+    values = tuple(_colours(looked.pixels[where]) / spread for where in places.values())
+    return Signal("palette", tuple(places), values, _counts(places), 1.0, usual.name)
+
+
+def _colours(pixels: Array) -> float:
+    """Trace of the covariance of mean colours (Lab)."""
+    means = np.concatenate([pixels["light"][:, :1], pixels["tint"]], 1)
+    return float(means.var(0, ddof=1).sum()) if len(means) > 1 else 0.0
+
+
+def thumbs(pixels: Array) -> Array:
+    """16 x 16 Lab views with their means taken out, as vectors of length 1."""
+    import cv2
+
+    from lora_doctor.symptoms.likeness import view_of
+
+    found = np.stack([cv2.resize(view_of(each), (16, 16), interpolation=cv2.INTER_AREA) for each in pixels])
+    flat = found.astype(np.float32)
+    flat -= flat.mean((1, 2), keepdims=True)
+    flat = flat.reshape(len(flat), -1)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+
+
+def vendi(vectors: Array) -> float:
+    """Vendi score (Friedman and Dieng 2023): 1 for copies of one picture, n for n pictures without likeness."""
+    values = np.linalg.eigvalsh((vectors @ vectors.T).astype(np.float64) / len(vectors))
+    values = values[values > 1e-12]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
+def _slots(looked: Looked, where: Sequence[int]) -> dict[tuple[str, int | None], int]:
+    """Samples of one step by prompt and seed."""
+    found: dict[tuple[str, int | None], int] = {}
+    for place in where:
+        sample = looked.samples[place]
+        found.setdefault((sample.slot or sample.prompt, sample.seed), place)
+    return found
+
+
+def _against_first(looked: Looked, places: Places, first: int) -> list[Signal | None]:
+    """Variety and change against the same prompts at the first step."""
+    vectors = np.zeros((len(looked.samples), 768), np.float32)
+    every = [place for where in places.values() for place in where]
+    vectors[every] = thumbs(looked.pixels[every])
+    before = _slots(looked, places[first])
+    rows: dict[str, list[tuple[int, float, int]]] = defaultdict(list)
+    for step, where in places.items():
+        if step == first:
+            continue
+        now = _slots(looked, where)
+        shared = [key for key in before if key in now]
+        if not shared:
+            continue
+        old, new = vectors[[before[key] for key in shared]], vectors[[now[key] for key in shared]]
+        if len(shared) >= 3:
+            rows["diversity"].append((step, (vendi(new) - 1) / max(vendi(old) - 1, 0.1), len(shared)))
+            rows["sameness"].append((step, _sameness(new) - _sameness(old), len(shared)))
+        moved = 1 - (old * new).sum(1)
+        rows["response"].append((step, float(np.median(moved)), len(shared)))
+        rows["leak"] += _leak(looked, step, shared, before, moved)
+    against = {"diversity": 1.0, "sameness": 0.0, "response": 0.0, "leak": 1.0}
+    return [
+        Signal(
+            name,
+            tuple(step for step, _, _ in found),
+            tuple(value for _, value, _ in found),
+            tuple(count for _, _, count in found),
+            against[name],
+            _named(first) if name != "leak" else "prompts with the trigger",
+        )
+        for name, found in rows.items()
+    ]
+
+
+def _sameness(vectors: Array) -> float:
+    """Mean likeness of pictures of different prompts."""
+    likes = vectors @ vectors.T
+    return float(likes[np.triu_indices(len(likes), 1)].mean())
+
+
+def _leak(
+    looked: Looked, step: int, shared: Sequence[tuple[str, int | None]], before: dict[tuple[str, int | None], int],
+    moved: Array,
+) -> list[tuple[int, float, int]]:  # fmt: skip
+    """Change of prompts without the trigger by that of prompts with it, where both kinds are known."""
+    kinds = [looked.samples[before[key]].kind for key in shared]
+    plain = [i for i, kind in enumerate(kinds) if kind in PLAIN]
+    called = [i for i, kind in enumerate(kinds) if kind and kind not in PLAIN]
+    if not plain or not called or float(np.median(moved[called])) < 0.02:
+        return []
+    return [(step, float(np.median(moved[plain]) / np.median(moved[called])), min(len(plain), len(called)))]
+
+
+PLAIN = frozenset({"plain", "class", "unrelated", "no-trigger", "without"})
+
+
+def _frozen(looked: Looked, places: Places) -> Signal | None:
+    """Share of samples that are, pixel for pixel, what the same prompt gave at the step before."""
+    steps = list(places)
+    if len(steps) < 2:
+        return None
+    rows = []
+    for before, step in pairwise(steps):
+        old, new = _slots(looked, places[before]), _slots(looked, places[step])
+        shared = [key for key in new if key in old]
+        if shared:
+            same = [looked.checks[old[key]] == looked.checks[new[key]] for key in shared]
+            rows.append((step, sum(same) / len(same), len(same)))
+    return Signal(
+        "frozen_samples",
+        tuple(step for step, _, _ in rows),
+        tuple(share for _, share, _ in rows),
+        tuple(count for _, _, count in rows),
+        0.0,
+        "the step before",
+    )
+
+
+def _blank(looked: Looked, places: Places) -> Signal:
+    """Share of samples of one flat colour: what a NaN in the network or the VAE leaves."""
+    flat = looked.pixels["light"][:, 1] < 2.0
+    values = tuple(float(flat[where].mean()) for where in places.values())
+    names = tuple(looked.samples[i].path.name for where in places.values() for i in where if flat[i])
+    return Signal("blank_samples", tuple(places), values, _counts(places), 0.0, "a picture with anything on it", names)
