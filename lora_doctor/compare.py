@@ -156,15 +156,16 @@ def compare(first: Plan, second: Plan) -> Comparison:
     """Compare two plans of any trainers."""
     one, other = canonical(first), canonical(second)
     mine, theirs = dict(_rows(one)), dict(_rows(other))
-    facts = tuple(_facts(one, other))
-    lengths = all(derived_facts(plan)["steps"] for plan in (one, other))
+    before, after = derived_facts(one), derived_facts(other)
+    facts = tuple(_facts(before, after))
+    lengths = bool(before["steps"] and after["steps"])
     found = []
     for field in dict.fromkeys((*mine, *theirs)):
         if field in _PASSED_OVER or (lengths and field in ("steps", "epochs")):
             continue
-        before, after = mine.get(field, Setting()), theirs.get(field, Setting())
-        if not same(before.value, after.value):
-            found.append(Difference(field, title(field), before, after))
+        was, now = mine.get(field, Setting()), theirs.get(field, Setting())
+        if not same(was.value, now.value):
+            found.append(Difference(field, title(field), was, now))
     return Comparison(tuple(found), facts)
 
 
@@ -220,8 +221,7 @@ def _path(text: str) -> str:
     return os.path.normpath(text.replace("\\", "/")).lower() if "/" in text or "\\" in text else text
 
 
-def _facts(first: Plan, second: Plan) -> Iterator[FactDifference]:
-    mine, theirs = derived_facts(first), derived_facts(second)
+def _facts(mine: dict[str, Any], theirs: dict[str, Any]) -> Iterator[FactDifference]:
     for name, words in FACTS.items():
         before, after = mine[name], theirs[name]
         close = isinstance(before, (int, float)) and isinstance(after, (int, float))

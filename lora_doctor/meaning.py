@@ -213,7 +213,7 @@ def _datasets(data: Dataset, trigger: str | None) -> tuple[Dataset, ...]:
         masks=_unless(data.masks, "", False),
         caption_dropout=_or(data.caption_dropout, 0.0),
         shuffle_tags=_or(data.shuffle_tags, False),
-        keep_tokens=_or(data.keep_tokens, 0) if data.shuffle_tags.value else Setting(),
+        keep_tokens=_unless(data.keep_tokens, 0) if data.shuffle_tags.value else Setting(),
         regularisation=_or(data.regularisation, False),
         trigger=_unless(data.trigger, "", trigger),
         caption_extension=data.caption_extension if data.caption_source.value == "files" else Setting(),

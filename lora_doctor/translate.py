@@ -81,6 +81,8 @@ QUIET = frozenset(
         "datasets.batch_size",
     }
 )
+# Written as something that leads to the value: a file of prompts, a share of a run of unknown length
+ELSEWHERE = frozenset({"validation.prompts", "optimizer.warmup_steps"})
 FOLDER = "images"  # where the source does not say a folder of this machine
 
 
@@ -207,7 +209,7 @@ def _unread(plan: Plan, notes: Mapping[str, str]) -> tuple[Lost, ...]:
         key = setting.key.removeprefix(plan.config.prefix)
         if setting.value is None and setting.key and plan.config.has(key) and field not in notes:
             raw = plan.config.get(key)
-            if raw.value is None or field == "validation.prompts":
+            if raw.value is None or (field in ELSEWHERE and raw.value):
                 found.append(Lost(field, title(field), raw, Setting(), f"can't be read here (`{setting.key}`)"))
     return tuple(found)
 

@@ -140,7 +140,12 @@ def _optimizer(draft: Draft, train: Section) -> None:
     train.put("lr", rate, "optimizer.learning_rate")
     if optimizer.text_encoder_learning_rate.value not in (None, rate):
         draft.cannot("optimizer.text_encoder_learning_rate", "is the same as the denoiser's here")
-    train.put("optimizer_params.weight_decay", optimizer.weight_decay.value, "optimizer.weight_decay")
+    decay = optimizer.weight_decay.value if sdxl else words.decay_at_full_scale(draft)
+    train.put("optimizer_params.weight_decay", decay, "optimizer.weight_decay")
+    if optimizer.name.value == "prodigy" and (rate or 0) < 0.1:
+        draft.cannot("optimizer.learning_rate", "below 0.1 is taken for 1 with Prodigy")
+    if optimizer.name.value == "adafactor":
+        draft.cannot("optimizer.gradient_clip", "is not read with Adafactor, which clips its own updates")
     shape = words.word(
         draft,
         "optimizer.scheduler",

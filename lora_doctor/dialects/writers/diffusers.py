@@ -181,7 +181,8 @@ def _optimizer(draft: Draft, options: Sheet) -> None:
         options.put(
             "text_encoder_lr", optimizer.text_encoder_learning_rate.value, "optimizer.text_encoder_learning_rate"
         )
-    options.put("adam_weight_decay", optimizer.weight_decay.value, "optimizer.weight_decay")
+    decay = optimizer.weight_decay.value if has_alpha else words.decay_at_full_scale(draft)
+    options.put("adam_weight_decay", decay, "optimizer.weight_decay")
     shape = words.word(draft, "optimizer.scheduler", optimizer.scheduler.value, SCHEDULERS, "constant")
     warmup = int(optimizer.warmup_steps.value or 0)
     options.put(
@@ -299,6 +300,7 @@ def _saving(draft: Draft, options: Sheet) -> None:
         options.put(
             "validation_epochs", validation.every_epochs.value or _preview_epochs(draft), "validation.every_epochs"
         )
+    draft.cannot("validation.seed", "is the run's own seed here")
     if len(prompts) > 1:
         draft.cannot("validation.prompts", f"takes one prompt: of {len(prompts)} only the first is drawn")
 

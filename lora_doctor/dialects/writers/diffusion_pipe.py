@@ -98,6 +98,9 @@ def _model(draft: Draft, model: Section) -> None:
     model.put("type", kind, "model")
     compute = words.word(draft, "precision.compute", plan.precision.compute.value or "bf16", DTYPES, "bfloat16")
     base = STORED.get(plan.precision.base.value or "")
+    if plan.precision.base.value in ("int8", "int4", "nf4"):
+        base = "float8"
+        draft.cannot("precision.base", "becomes float8, the one small format there is")
     if kind == "sdxl":
         model.put("checkpoint_path", known.single_file(draft), "model_file")
         model.put("dtype", compute, "precision.compute")
@@ -171,7 +174,7 @@ def _optimizer(draft: Draft, section: Section) -> None:
     name = words.word(draft, "optimizer.name", optimizer.name.value, OPTIMIZERS, "adamw")
     section.put("type", name, "optimizer.name")
     section.put("lr", words.rate_at_full_scale(draft, "diffusion-pipe"), "optimizer.learning_rate")
-    section.put("weight_decay", optimizer.weight_decay.value, "optimizer.weight_decay")
+    section.put("weight_decay", words.decay_at_full_scale(draft), "optimizer.weight_decay")
     if optimizer.ema.value:
         draft.cannot("optimizer.ema", "is not there: the last weights are saved, not their average")
 

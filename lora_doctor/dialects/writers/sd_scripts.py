@@ -89,7 +89,9 @@ def _caches(draft: Draft, options: Sheet) -> None:
 def _noise(draft: Draft, options: Sheet, family: str) -> None:
     plan, times = draft.plan, draft.plan.timesteps
     base = plan.precision.base.value
-    options.put("fp8_base", True if base in ("fp8", "int8", "int4", "nf4") else None, "precision.base")
+    if base in ("fp8", "int8", "int4", "nf4"):
+        whole = plan.precision.text_encoder.value == "fp8"  # `fp8_base` holds for the text encoders too
+        options.put("fp8_base" if whole else "fp8_base_unet", True, "precision.base")
     if family == "sdxl":
         options.put("no_half_vae", True, why="SDXL's own VAE overflows in 16 bits")
         options.put("min_snr_gamma", times.min_snr_gamma.value, "timesteps.min_snr_gamma")

@@ -6,6 +6,7 @@ import json
 import re
 
 from lora_doctor.dialects.simpletuner_model import flavours
+from lora_doctor.dialects.simpletuner_optimizer import NO_SCHEDULE
 from lora_doctor.dialects.writers import known, targets, words
 from lora_doctor.dialects.writers.draft import Draft, Section, Sheet
 from lora_doctor.meaning import run_length
@@ -115,6 +116,9 @@ def _optimizer(draft: Draft, run: Sheet) -> None:
         "constant" if optimizer.scheduler.value is None else "polynomial",
     )
     warmup = int(optimizer.warmup_steps.value or 0)
+    if str(name).startswith(NO_SCHEDULE):
+        draft.cannot("optimizer.scheduler", f"is brought by `{name}` itself")
+        shape = None
     run.put("lr_scheduler", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler")
     run.put("lr_warmup_steps", warmup, "optimizer.warmup_steps")
     if shape in ("linear", "polynomial"):

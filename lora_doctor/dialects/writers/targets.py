@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from lora_doctor import derived
 from lora_doctor.models.families import model_id
@@ -97,7 +98,17 @@ def layers(plan: Plan, naming: str) -> tuple[Module, ...]:
 
 def endings(names: Iterable[str], every: Iterable[str]) -> list[str] | None:
     """The shortest endings (of whole parts) that match these names and no others; None where there are none."""
-    chosen, all_names = set(names), list(every)
+    found = _endings(frozenset(names), frozenset(every))
+    return None if found is None else list(found)
+
+
+@cache
+def _endings(chosen: frozenset[str], all_names: frozenset[str]) -> tuple[str, ...] | None:
+    matching: dict[str, list[str]] = {}
+    for name in all_names:
+        parts = name.split(".")
+        for start in range(len(parts)):
+            matching.setdefault(".".join(parts[start:]), []).append(name)
     found: dict[str, None] = {}
     for name in sorted(chosen):
         if any(name == ending or name.endswith(f".{ending}") for ending in found):
@@ -107,13 +118,12 @@ def endings(names: Iterable[str], every: Iterable[str]) -> list[str] | None:
             ending = ".".join(parts[start:])
             if parts[start].isdigit():
                 continue  # `0` says nothing to a reader
-            matched = [each for each in all_names if each == ending or each.endswith(f".{ending}")]
-            if all(each in chosen for each in matched):
+            if all(each in chosen for each in matching[ending]):
                 found[ending] = None
                 break
         else:
             return None
-    return list(found)
+    return tuple(found)
 
 
 def peft(plan: Plan) -> list[str] | None:

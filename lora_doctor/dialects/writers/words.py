@@ -29,25 +29,44 @@ def alpha(plan: Plan) -> float | int | None:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def rate_at_full_scale(draft: Draft, trainer: str) -> float | None:
-    """The learning rate where alpha can't be chosen and counts as the rank.
+def full_scale_factor(draft: Draft) -> float:
+    """What the rate is multiplied by where alpha can't be chosen and counts as the rank: the root of alpha / rank.
 
-    With an Adam-type optimiser it carries the root of the scale (`derived.normalised_learning_rate`).
+    An optimiser whose steps do not depend on the gradients' size does the same with both factors of the update scaled by
+    that root (see `derived.normalised_learning_rate`); one that finds its own rate, or plain SGD, does not.
     """
-    rate, scale = draft.plan.learning_rate.value, draft.plan.network.scale
-    if rate is None or scale is None or abs(scale - 1.0) < 1e-9 or scale <= 0:
+    scale, family = draft.plan.network.scale, derived.optimizer_family(draft.plan.optimizer.name.value)
+    if scale is None or scale <= 0 or abs(scale - 1.0) < 1e-9 or family in (*derived.FREE, "sgd"):
+        return 1.0
+    return math.sqrt(scale)
+
+
+def rate_at_full_scale(draft: Draft, trainer: str) -> float | None:
+    """The learning rate where alpha can't be chosen: it makes up for the scale, where it can."""
+    rate, scale, factor = draft.plan.learning_rate.value, draft.plan.network.scale, full_scale_factor(draft)
+    if rate is None or scale is None or abs(scale - 1.0) < 1e-9:
         return rate
-    if derived.optimizer_family(draft.plan.optimizer.name.value) not in ("adamw", "schedulefree", "adopt", "radam"):
-        draft.cannot(
-            "network.alpha", f"is always the rank in {trainer}: the update is scaled by 1 instead of {scale:g}"
-        )
+    if factor == 1.0:
+        draft.cannot("network.alpha", f"is always the rank in {trainer}: the update is scaled by 1, not by {scale:g}")
         return rate
-    turned = float(f"{rate * math.sqrt(scale):.6g}")
     draft.cannot("network.alpha", f"is always the rank in {trainer}; the learning rate makes up for it")
     draft.cannot(
-        "optimizer.learning_rate", f"times the root of alpha / rank = {scale:g}: the same steps at alpha = rank"
+        "optimizer.learning_rate", f"times the root of alpha / rank = {scale:g}: the same steps as at that alpha"
     )
-    return turned
+    return _digits(rate * factor)
+
+
+def decay_at_full_scale(draft: Draft) -> float | None:
+    """Weight decay where the learning rate makes up for the scale: their product is what shrinks the weights."""
+    decay, factor = draft.plan.optimizer.weight_decay.value, full_scale_factor(draft)
+    if not decay or factor == 1.0:
+        return decay
+    draft.cannot("optimizer.weight_decay", "is divided by what the learning rate is multiplied by: weights shrink as before")
+    return _digits(decay / factor)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def epochs_for(draft: Draft) -> int | None:
