@@ -127,7 +127,7 @@ def _facts(
 
         facts += [(plan, captions) for plan in plans for captions in read_captions(plan)]
     if options.datasets and any(data.listing and data.listing.images for plan in plans for data in plan.datasets):
-        facts += _images(plans)
+        facts += _images(plans, options)
     if options.environment:
         from lora_doctor.environment import probe
 
@@ -154,7 +154,7 @@ def _adapter(plan: Plan) -> Any:
     return adapter_of(plan)
 
 
-def _images(plans: tuple[Plan, ...]) -> list[tuple[Plan, Any]]:
+def _images(plans: tuple[Plan, ...], options: Options) -> list[tuple[Plan, Any]]:
     """What is in the images, where the packages for it are installed."""
     from lora_doctor.dataset.arrays import missing
 
@@ -162,7 +162,7 @@ def _images(plans: tuple[Plan, ...]) -> list[tuple[Plan, Any]]:
         return []
     from lora_doctor.dataset.exam import exam
 
-    return [(plan, images) for plan in plans for images in exam(plan)]
+    return [(plan, images) for plan in plans for images in exam(plan, tell=options.tell)]
 
 
 def _duplicates(document: Document) -> list[Problem]:

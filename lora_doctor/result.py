@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
@@ -41,6 +41,7 @@ class Options(NamedTuple):
     settings: Settings | None = None  # a project's ignores by path and key
     lenient: bool = False  # nobody named this file: pass over it where it does not look like a training config
     texts: Mapping[str, bytes] = MappingProxyType({})  # real path -> content that is not (yet) the one on disk
+    tell: Callable[[str, int, int], None] | None = None  # told of each image: its folder, images done, images in all
 
 
 class File(NamedTuple):

@@ -13,6 +13,7 @@ import click
 
 from lora_doctor.cli.linting import known_trainer
 from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
+from lora_doctor.cli.progress import progress
 from lora_doctor.dataset.arrays import need
 from lora_doctor.dataset.exam import exam
 from lora_doctor.dataset.given import Given, given_plan
@@ -30,7 +31,6 @@ from lora_doctor.source.read import read_file
 from lora_doctor.write import write_beside
 
 TOPICS = ("dataset", "captions")  # of a plan's rules, those that speak of its data
-EVERY = 0.2  # seconds between two lines of progress
 
 
 class Request(NamedTuple):
@@ -63,17 +63,13 @@ def run(request: Request) -> int:
     selection = Selection(resolve(request.select) or EVERYTHING, resolve(request.ignore))
     document, plans, followed, problems = _read(request)
     begun = time.monotonic()
-    progress = _Progress() if sys.stderr.isatty() else None
     cache = Path(os.devnull) / "none" if request.no_cache else None  # what can't be kept is kept for the run only
-    try:
+    with progress() as tell_of:
         sets = [
             (plan, each)
             for plan in plans
-            for each in exam(plan, workers=request.workers, tell=progress.tell if progress else None, cache=cache)
+            for each in exam(plan, workers=request.workers, tell=tell_of, cache=cache)
         ]
-    finally:
-        if progress is not None:
-            progress.clear()
     if not sets:
         raise SourceError(f"no images in {request.folder or request.config}")
     facts = _facts(plans, sets)
@@ -173,36 +169,3 @@ def _write_page(request: Request, path: Path, judged: Judged) -> None:
     page = page_of(title, [fact for _, fact in facts if not isinstance(fact, Plan)], found)
     write_beside(path, render_page(page).encode("utf-8", "replace"))
     tell(f"{path}: the report")
-
-
-class _Progress:
-    """One line on a terminal: how many, how fast, how long still."""
-
-    def __init__(self) -> None:
-        self._begun = self._last = time.monotonic()
-        self._first: dict[str, int] = {}
-        self._folder = ""
-
-    def tell(self, folder: str, done: int, whole: int) -> None:
-        now = time.monotonic()
-        if folder != self._folder:
-            self._folder, self._begun = folder, now
-            self._first = {folder: done}
-        if now - self._last < EVERY and done < whole:
-            return
-        self._last = now
-        rate = (done - self._first[folder]) / max(now - self._begun, 1e-3)
-        if not rate:
-            return
-        left = (whole - done) / rate
-        sys.stderr.write(f"\r\x1b[K{done:,} of {whole:,} images, {rate:.0f}/s, {_clock(left)} left")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

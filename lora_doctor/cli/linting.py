@@ -13,6 +13,7 @@ import click
 
 from lora_doctor.baseline import Baseline, load_baseline, save_baseline, split, stale
 from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
+from lora_doctor.cli.progress import Told, progress
 from lora_doctor.cli.targets import STDIN, Job, Wanted, jobs_of
 from lora_doctor.dialects import trainer_names
 from lora_doctor.dialects.reader import Problem
@@ -68,11 +69,16 @@ def run(request: Request) -> int:
     known = _known(request, wanted)
     if request.fix or request.diff:
         return _fix(request, jobs, problems, known)
-    result = lint_files(jobs)
+    with progress() as tell_of:
+        result = lint_files(_telling(jobs, tell_of))
     problems += _problems(jobs, result)
     if request.write_baseline:
         return _write_baseline(known, result, problems)
     return _show(request, result, problems, known)
+
+
+def _telling(jobs: Sequence[Job], tell_of: Told | None) -> list[Job]:
+    return [(path, options._replace(tell=tell_of)) for path, options in jobs]
 
 
 def _refuse_contradictions(request: Request) -> None:
@@ -189,7 +195,8 @@ def _fix(request: Request, jobs: Sequence[Job], problems: list[Problem], known: 
     """Fix in memory, then show the difference, or write and show what is left."""
     from lora_doctor.fixing import diff, fix_files, write_changes
 
-    done = fix_files(jobs, unsafe=request.unsafe_fixes, keep=partial(_without_known, known))
+    with progress() as tell_of:
+        done = fix_files(_telling(jobs, tell_of), unsafe=request.unsafe_fixes, keep=partial(_without_known, known))
     if done.left_out:
         what = "fix was" if done.left_out == 1 else "fixes were"
         tell(f"{done.left_out} {what} left out: more than the named key would change, or the finding would stay")

@@ -19,7 +19,8 @@ from lora_doctor.plan import Dataset, Plan
 
 Place = Callable[[int, int], Placed]
 NEVER = ("diffusion-pipe", "diffusers")  # cut the bucket once: what is left over is left over in every epoch
-WHOLE = ("SimpleTuner",)  # leave a bucket alone that has fewer images than a batch
+WHOLE = ("SimpleTuner", "OneTrainer")  # leave a bucket alone that has fewer images than a batch
+SHARING = ("diffusion-pipe", "OneTrainer")  # put the images of all folders into the same buckets
 
 
 def fates(plan: Plan, data: Dataset, images: Iterable[ImageFacts]) -> tuple[Fate, ...]:
@@ -49,12 +50,14 @@ def _batched(plan: Plan, data: Dataset, fate: Fate) -> Fate:
     if not isinstance(batch, int) or batch < 1 or not isinstance(repeats, (int, float)):
         return fate
     shown = {bucket: int(count * repeats) for bucket, count in fate.buckets.items()}
-    if plan.trainer == "diffusion-pipe":
-        batch *= int(plan.accumulation.value or 1) * int(plan.processes.value or 1)
+    if plan.trainer in SHARING:
+        batch *= int(plan.processes.value or 1) * int(plan.accumulation.value or 1 if plan.trainer in NEVER else 1)
     fate = fate._replace(batch=batch)
+    if plan.trainer in SHARING and len(plan.datasets) > 1:
+        return fate  # what is left over depends on the other folders
+    if plan.trainer == "OneTrainer" and (repeats < 1 or len(data.resolution.value or ()) > 1):
+        return fate  # every epoch draws anew which images, or at which of the resolutions
     if plan.trainer in NEVER:
-        if plan.trainer == "diffusion-pipe" and len(plan.datasets) > 1:
-            return fate  # folders share their buckets: what is left over depends on the others
         left = {bucket: count % batch for bucket, count in shown.items()}
         unseen = sum(fate.buckets[b] if shown[b] < batch else left[b] if repeats == 1 else 0 for b in shown)
         return fate._replace(unseen=unseen)
@@ -72,6 +75,7 @@ def _placing(plan: Plan, data: Dataset, edge: int) -> Place | None:
         "sd-scripts": _sd_scripts,
         "kohya_ss": _sd_scripts,
         "musubi-tuner": _musubi,
+        "OneTrainer": _onetrainer,
         "SimpleTuner": _simpletuner,
         "diffusers": _diffusers,
         "lora-doctor": _own,
@@ -223,6 +227,43 @@ def _musubi_sizes(edge: int, step: int) -> tuple[tuple[int, int], ...]:
         high = edge * edge // wide // step * step
         sizes |= {(wide, high), (high, wide)}
     return tuple(sorted(sizes))
+
+
+RATIOS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0)  # OneTrainer's, of height to width and the other way round
+# Pixels, by the beginning of OneTrainer's model type; 64 for all others (modules/dataLoader/@23df3832)
+STEPS = {"STABLE_DIFFUSION_1": 8, "STABLE_DIFFUSION_2": 8, "SANA": 32, "PIXART": 16, "WUERSTCHEN": 128,
+         "STABLE_CASCADE": 128}  # fmt: skip
+TYPES = {"sana": "SANA", "sd15": "STABLE_DIFFUSION_15"}  # of our families, where no config names a type
+
+
+def _onetrainer(plan: Plan, data: Dataset, edge: int) -> Place:
+    """mgds@3a6994a AspectBucketing.py: the nearest ratio of height to width, each side rounded."""
+    kind = str(plan.get("model_type").value or TYPES.get(plan.model.family or "", ""))
+    step = next((size for start, size in STEPS.items() if kind.startswith(start)), 64)
+    shape = _fixed_shape(plan, data)
+    if shape is not None:
+        return lambda width, height: covering(width, height, (nearest(shape[0], step), nearest(shape[1], step)))
+    if data.buckets.value is False:
+        return lambda width, height: covering(width, height, (edge, edge))
+    sizes = _onetrainer_sizes(edge, step)
+    return lambda width, height: covering(
+        width, height, min(sizes, key=lambda each: abs(each[1] / each[0] - height / width))
+    )
+
+
+def _fixed_shape(plan: Plan, data: Dataset) -> tuple[int, int] | None:
+    """`832x1216`: every image becomes this wide and high."""
+    own = data.config.get(f"{data.prefix}.image.enable_resolution_override").value is True
+    text = data.config.get(f"{data.prefix}.image.resolution_override").value if own else plan.get("resolution").value
+    sides = text.split("x") if isinstance(text, str) and "," not in text else []
+    return (int(sides[0]), int(sides[1])) if len(sides) == 2 and all(side.strip().isdigit() for side in sides) else None
+
+
+@cache
+def _onetrainer_sizes(edge: int, step: int) -> tuple[tuple[int, int], ...]:
+    sides = [(edge / math.sqrt(ratio), edge * math.sqrt(ratio)) for ratio in RATIOS]
+    turned = [(high, wide) for wide, high in sides]
+    return tuple(sorted({(nearest(wide, step), nearest(high, step)) for wide, high in (*sides, *turned)}))
 
 
 def _simpletuner(plan: Plan, data: Dataset, edge: int) -> Place:

@@ -9,11 +9,13 @@ def check(images: ImageSet) -> Iterator[Finding]:
     """Images that no step ever shows.
 
     Why: A bucket is cut to a multiple of the batch (diffusion-pipe: times accumulation and GPUs) once, before
-    training: what is left over is left over in every epoch. SimpleTuner passes over buckets smaller than a batch.
+    training: what is left over is left over in every epoch. SimpleTuner and OneTrainer pass over buckets smaller than
+    a batch.
     Instead: A smaller batch or accumulation, fewer buckets, or repeats.
     Sources: tdrussell/diffusion-pipe@8f83dbf utils/dataset.py (`_make_divisible_by`);
     huggingface/diffusers@027e8eeb examples/dreambooth/train_dreambooth_lora_flux2_klein.py (`BucketBatchSampler`,
-    `drop_last`); bghira/SimpleTuner@bc8e6ab7 simpletuner/helpers/multiaspect/sampler.py
+    `drop_last`); bghira/SimpleTuner@bc8e6ab7 simpletuner/helpers/multiaspect/sampler.py;
+    Nerogar/mgds@3a6994a src/mgds/pipelineModules/AspectBatchSorting.py
 
     ```dataset trainer=diffusion-pipe batch=4 resolution=64 flagged
     a.png: 64x64 photo
@@ -22,6 +24,21 @@ def check(images: ImageSet) -> Iterator[Finding]:
     d.png: 64x64 photo
     e.png: 64x64 photo
     f.png: 128x64 photo
+    ```
+    ```dataset trainer=OneTrainer batch=4 resolution=256 flagged
+    a.png: 64x64 photo
+    b.png: 64x64 photo
+    c.png: 64x64 photo
+    d.png: 64x64 photo
+    e.png: 64x64 photo
+    f.png: 128x64 photo
+    ```
+    ```dataset trainer=OneTrainer batch=2 resolution=256 clean
+    a.png: 64x64 photo
+    b.png: 64x64 photo
+    c.png: 64x64 photo
+    d.png: 128x64 photo
+    e.png: 128x64 photo
     ```
     ```dataset trainer=diffusion-pipe batch=4 resolution=64 clean
     a.png: 64x64 photo
