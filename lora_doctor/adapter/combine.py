@@ -18,7 +18,7 @@ import numpy as np
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.arrays import FINENESS, Array, Weights, narrow, widen
-from lora_doctor.adapter.case import Case
+from lora_doctor.adapter.case import UNETS, Case
 from lora_doctor.adapter.convert import Made, write_made
 from lora_doctor.adapter.factors import Product, product, truncate
 from lora_doctor.adapter.facts import Adapter
@@ -44,8 +44,10 @@ def style_of(adapter: Adapter) -> Spelling:
     native = adapter.identity.naming == "native"
     flat = adapter.format.id in ("kohya", "lycoris", "onetrainer-legacy")
     target = "kohya" if flat and native else "comfyui" if native else "diffusers"
-    if adapter.format.id == "kohya" and case.family not in ("flux2-klein", "flux2-dev", "flux1", "sana"):
+    if adapter.format.id == "kohya" and case.family in UNETS:
         target = "kohya"
+    if case.family == "sana":
+        target = "diffusers"
     return spelling(target, case.naming, case.family)
 
 
@@ -90,7 +92,7 @@ def _baked(weights: Weights, layer: Layer, scale: float, dtype: str | None) -> t
     for role, tensor in layer.tensors.items():
         if role == "alpha":
             continue
-        factor = scale if role == carrier else 1.0
+        factor = scale if role in (carrier, "bias") else 1.0  # PEFT scales the bias of B too
         target = dtype or tensor.info.dtype
         if role == carrier and factor != 1.0:
             worst = _rounding(weights.array(tensor), factor, target)
@@ -198,6 +200,8 @@ def _sums(members: Sequence[Member], style: Spelling, stack: ExitStack) -> Itera
         for layer, scale in zip(member.adapter.layers, member.adapter.scales.trained):
             if layer.dora:
                 raise AdapterError(f"is a DoRA: {layer.name}'s change depends on the base's weights and can't be added")
+            if "bias" in layer.roles:
+                raise AdapterError(f"has a bias in {layer.name} (lora_bias), which would be lost")
             if not layer.kind:
                 raise AdapterError(f"cannot be used: {layer.name} {layer.problem}")
             name = _own_name(member.adapter, layer, style)

@@ -105,6 +105,8 @@ def _make(case: Case, style: Spelling, weights: Weights, group: Group, notes: li
 def _renamed(style: Spelling, weights: Weights, layer: Layer, name: str, scale: float, *, swap: bool) -> Made:
     if layer.kind != "lora" and (style.id == "diffusers" or swap):
         raise AdapterError(_no_lycoris(layer))
+    if "bias" in layer.roles and (style.id != "diffusers" or swap):
+        raise AdapterError(_no_bias(layer))
     tensors: Stored = {}
     for role, tensor in layer.tensors.items():
         if role == "alpha":
@@ -116,11 +118,16 @@ def _renamed(style: Spelling, weights: Weights, layer: Layer, name: str, scale: 
     return Made(layer.part, name, layer.kind, layer.rank, kept, _magnitudes(style, tensors, name))
 
 
+def _no_bias(layer: Layer) -> str:
+    return f"cannot be converted: {layer.name} has a bias in B (lora_bias), which only diffusers' own names can hold"
+
+
 def _no_lycoris(layer: Layer) -> str:
     way = (
         "diffusers loads LoKr in ComfyUI's names (--to comfyui)" if layer.kind == "lokr" else "diffusers can't load it"
     )
-    return f"is a {layer.kind}: {way}; `lora-doctor resize --rank 32` makes a LoRA of it"
+    thin = layer.kind in ("loha", "lokr") and {"hada_t1", "lokr_t2"}.isdisjoint(layer.roles)
+    return f"is a {layer.kind}: {way}" + ("; `lora-doctor resize --rank 32` makes a LoRA of it" if thin else "")
 
 
 def _halves_swapped(weights: Weights, tensor: object) -> Array:
@@ -159,6 +166,8 @@ def part_rows(pair: names.Pair, inputs: int, outputs: int) -> list[int]:
 def _split(style: Spelling, weights: Weights, layer: Layer, pair: names.Pair, scale: float) -> Iterator[Made]:
     if layer.kind != "lora" or layer.inputs is None or layer.outputs is None or layer.rank is None:
         raise AdapterError(_no_lycoris(layer))
+    if "bias" in layer.roles:
+        raise AdapterError(_no_bias(layer))
     down, up = layer.tensors["down"], layer.tensors["up"]
     sections = part_rows(pair, layer.inputs, layer.outputs)
     starts = [sum(sections[:i]) for i in range(len(sections))]
@@ -224,6 +233,8 @@ def _join(style: Spelling, weights: Weights, group: Group, notes: list[str]) -> 
             raise AdapterError(
                 f"cannot be joined: {layer.name} is a {layer.kind}; {style.id} loads these names as they are"
             )
+        if "bias" in layer.roles:
+            raise AdapterError(_no_bias(layer))
         if layer.dora and len(layers) < len(pair.parts):
             raise AdapterError(f"cannot be joined: {pair.native} has a DoRA magnitude for some of its parts only")
     sections = _group_rows(pair, group)
@@ -297,8 +308,8 @@ def _as(weights: Weights, tensor: object, dtype: str) -> Array:
 
 def _encoders(case: Case, style: Spelling, weights: Weights, notes: list[str]) -> Iterator[Made]:
     found = [(la, s) for la, s in zip(case.file.layers, case.scales.trained) if not la.denoiser]
-    if found and (case.family in FLUX2 or case.family == "sana"):
-        notes.append(f"{len(found)} text encoder layers left out: no program loads them for this model")
+    if found and (case.family == "sana" or (case.family in FLUX2 and style.id == "diffusers")):
+        notes.append(f"{len(found)} text encoder layers left out: {style.id} does not load them for this model")
         return
     for layer, scale in found:
         if style.id == "diffusers" and case.family == "flux1" and layer.part != "text_encoder":
@@ -306,7 +317,7 @@ def _encoders(case: Case, style: Spelling, weights: Weights, notes: list[str]) -
             continue
         if not layer.kind:
             raise AdapterError(f"cannot be converted: {layer.name} {layer.problem}")
-        yield _renamed(style, weights, layer, encoder_stem(layer), scale, swap=False)
+        yield _renamed(style, weights, layer, encoder_stem(layer).removeprefix("model."), scale, swap=False)
 
 
 def write_made(
@@ -350,7 +361,7 @@ def _recorded(made: Sequence[Made], style: Spelling) -> dict[str, object]:
             "target_modules": _targets([m.name for m in own], style),
             "use_rslora": False,
             "use_dora": any("magnitude" in m.tensors for m in own),
-            "lora_bias": False,
+            "lora_bias": any("bias" in m.tensors for m in own),
             "init_lora_weights": True,
         }
         component = style.component if part == "denoiser" else part

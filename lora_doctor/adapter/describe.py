@@ -81,7 +81,7 @@ def _layers(adapter: Adapter) -> str:
     return f"{text}; {size / 2**20:.1f} MiB {'/'.join(dtypes)}"
 
 
-_WORDS = {"all": "all layers", "none": "nothing, in silence", "fails": "refuses", "unknown": "?"}
+_WORDS = {"all": "all layers", "none": "nothing:", "fails": "refuses", "unknown": "?"}
 _COLOURS = {"none": "error", "fails": "error", "some": "warning"}
 
 

@@ -11,7 +11,7 @@ from lora_doctor.adapter.formats import Format, format_of, writer_of
 from lora_doctor.adapter.identify import BY_ID, Identity, identify, trained_on
 from lora_doctor.adapter.loaders import Loading, loadings
 from lora_doctor.adapter.outline import Outline
-from lora_doctor.adapter.read import AdapterFile, Layer, open_adapter
+from lora_doctor.adapter.read import MAGNITUDES, AdapterFile, Layer, open_adapter
 from lora_doctor.adapter.scale import Scales, scales_of
 from lora_doctor.finding import Finding, Place
 from lora_doctor.models.identify import ModelIdentity
@@ -51,6 +51,12 @@ class Adapter(NamedTuple):
     def ranks(self) -> tuple[int, ...]:
         """The different ranks, in ascending order."""
         return tuple(sorted({layer.rank for layer in self.layers if layer.rank}))
+
+    @property
+    def thin(self) -> bool:
+        """Whether every layer's change is a product of two matrices, so that it can be resized, merged and averaged."""
+        kinds, roles = set(self.format.kinds), self.file.outline.roles
+        return kinds <= {"lora", "loha", "lokr"} and roles.isdisjoint({"hada_t1", "lokr_t2", "bias", *MAGNITUDES})
 
     @property
     def label(self) -> str:

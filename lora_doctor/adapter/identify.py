@@ -109,7 +109,7 @@ def identify(layers: Sequence[Layer], metadata: dict[str, str]) -> Identity:
     claim = claimed(metadata)
     if not layers:
         return Identity(claim=claim, reason="it has no layers of a transformer or UNet")
-    flats = [flatten(layer.name) for layer in layers]
+    flats = [names.plain(layer.name) for layer in layers]
     possible = [m for m in MODELS if _speaks(m, flats[0])]
     fitting = [m for m in possible if all(map(_fits(m), layers, flats))]
     if not fitting:

@@ -34,6 +34,8 @@ def comfyui(case: Case) -> Answer:
     reason = "" if len(taken) == len(case.file.layers) else "lora key not loaded: " + _first_lost(case, taken)
     if any("magnitude" in layer.roles for layer in taken):
         reason = "DoRA: lora_magnitude_vector is not loaded, so it acts as a plain LoRA"
+    elif "bias" in case.file.outline.roles:
+        reason = "lora_B.bias is not loaded"
     return Answer(taken, reason, scale=from_tensor)
 
 
@@ -72,11 +74,18 @@ def _comfy_unet(group: Group, place: names.Place) -> bool:
     if place.naming != "diffusers":
         return False
     # of diffusers' own names it knows the old `processor` spelling of attention only
-    return group.prefix == "lycoris_" or (group.prefix in ("unet.", "") and ".to_" not in group.name)
+    return group.prefix == "lycoris_" or (group.prefix in ("unet.", "") and _old_attention(group.name))
+
+
+def _old_attention(name: str) -> bool:
+    return ".to_" not in name or ".processor.to_" in name
 
 
 def _clip_name(family: str, group: Group) -> bool:
-    """Text encoders: kohya's names, and diffusers' with the `text_model` level that transformers 5 dropped."""
+    """Text encoders: kohya's names, and diffusers' with the `text_model` level that transformers 5 dropped; where the
+    one encoder is a language model, `lora_te_layers_...`."""
+    if family in FLUX2:
+        return group.prefix == "lora_te_" and group.name.startswith("layers_")
     if family not in (*UNETS, "flux1"):
         return False
     return group.prefix.startswith("lora_te") or group.name.startswith("text_model.")
@@ -114,7 +123,8 @@ def forge_neo(case: Case, comfy: Answer) -> Answer:
         return Answer((), f"Forge Neo has no {missing[case.family]}")
     taken = list(comfy.layers)
     if case.family not in UNETS:  # names without a prefix are DiffSynth's, which ComfyUI came to know later
-        taken = [layer for layer in taken if layer.prefix or not layer.denoiser]
+        encoders = case.family not in FLUX2
+        taken = [layer for layer in taken if (layer.prefix if layer.denoiser else encoders)]
     unmatched, total = _unmatched(case, taken), len(case.file.header.tensors)
     if taken and unmatched > MAX_UNMATCHED_SHARE * total:
         reason = f"{unmatched} of its {total} tensors have names that Forge Neo does not know: beyond half "

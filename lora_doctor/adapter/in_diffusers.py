@@ -8,10 +8,21 @@ from lora_doctor.adapter.case import FLUX2, Answer, Case, by_metadata, has, name
 from lora_doctor.adapter.read import Layer
 from lora_doctor.adapter.scale import from_tensor
 
+_DORA = "DoRA: the magnitudes are dropped, it loads as a plain LoRA"
 _SILENT = "no key has the prefix it looks for: a warning, and the base model's image"
 
 
 def diffusers(case: Case) -> Answer | None:
+    """Its verdict. All its pipelines filter `dora_scale` out, with a warning, before they look at anything else."""
+    if case.format.id != "xlabs" and any("processor" in group.name for group in case.file.outline.groups[:1]):
+        return None
+    answer = _by_family(case)
+    if has(case, "dora_scale") and answer.layers and not answer.error:
+        return answer._replace(reason="; ".join(filter(None, (_DORA, answer.reason))))
+    return answer
+
+
+def _by_family(case: Case) -> Answer:
     if case.family in FLUX2:
         return _diffusers_flux2(case)
     if case.family == "flux1":
@@ -54,8 +65,6 @@ def _diffusers_native_flux2(case: Case, native: list[Layer], ignored: str) -> An
     if extra:
         return Answer((), f"`original_state_dict` should be empty, but has .{extra} keys", error=True)
     reasons = [ignored]
-    if any("dora_scale" in layer.roles for layer in native):
-        reasons.append("DoRA: the magnitudes are dropped, it loads as a plain LoRA")
     if any("adaLN_modulation" in layer.name for layer in native):
         reasons.append("the two halves of final_layer.adaLN_modulation are exchanged (a bug of its converter)")
     return Answer(native, "; ".join(filter(None, reasons)), scale=unit)
@@ -72,8 +81,6 @@ def _plain_diffusers(case: Case, prefix: str, encoders: tuple[str, ...] = ()) ->
     taken += [layer for layer in case.file.layers if layer.part in encoders and layer.prefix == f"{layer.part}."]
     lost = len(case.file.layers) - len(taken)
     reason = "" if not lost else f"{plural(lost, 'layer')} ignored in silence" if taken else _SILENT
-    if any("dora_scale" in layer.roles for layer in taken):
-        reason = "DoRA: the magnitudes are dropped, it loads as a plain LoRA"
     return Answer(taken, reason, scale=by_metadata(case))
 
 

@@ -115,7 +115,9 @@ def _kohya_trainers(case: Case) -> Answer | None:
     known = _kohya_knows(case.naming, naming, case.file.outline)
     taken = [layer for layer, one in zip(case.file.layers, known) if one]
     return Answer(
-        taken, "" if len(taken) == len(case.file.layers) else "only lora_unet_ names are read", scale=from_tensor
+        taken,
+        "" if len(taken) == len(case.file.layers) else f"only lora_unet_ names of {naming} layers are read",
+        scale=from_tensor,
     )
 
 
@@ -124,7 +126,7 @@ def _kohya_knows(model: str, naming: str, outline: Outline) -> tuple[bool, ...]:
     rows = zip(outline.groups, names.places(model, outline))
     return tuple(
         [
-            group.prefix.startswith("lora_te")
+            (group.prefix.startswith("lora_te") and model not in FLUX2)
             or (group.prefix == "lora_unet_" and place is not None and place.naming == naming)
             for group, place in rows
         ]

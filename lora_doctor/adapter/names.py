@@ -156,10 +156,19 @@ def fused_name(pair: Pair) -> str | None:
     return f"{head}.{name}" if name and len(pair.parts) == 3 else None
 
 
+def plain(layer: str) -> str:
+    """A layer's flat name, without the `processor` of 2023's diffusers (`attn1.processor.to_out_lora.down.weight`)."""
+    flat = flatten(layer)
+    if "attn" not in flat or "_processor_to_" not in flat:
+        return flat
+    flat = flat.replace("_processor_to_", "_to_")
+    return f"{flat}_0" if flat.endswith("_to_out") else flat
+
+
 @lru_cache(maxsize=16384)
 def find(family: str, layer: str) -> Place | None:
     """Find a layer by its name, dotted or flat, in any naming of a family (or of a UNet's id); None if it has none."""
-    flat = flatten(layer)
+    flat = plain(layer)
     if family in UNETS:
         return _unet_index(family).get(flat)
     pattern, places = _index(family)

@@ -17,7 +17,7 @@ _SUFFIXES = {
 }
 _OTHERS = {
     "mid": ".lora_mid.weight", "magnitude": ".lora_magnitude_vector", "dora_scale": ".dora_scale",
-    "norm": ".w_norm", "oft": ".oft_blocks",
+    "norm": ".w_norm", "bias": ".lora_B.bias", "oft": ".oft_blocks",
     **{f"glora_{x}": f".{x}.weight" for x in ("a1", "a2", "b1", "b2")},
 }  # fmt: skip
 
@@ -64,19 +64,20 @@ def spelling(target: str, naming: str, family: str | None) -> Spelling:
     if family in FLUX2 or family == "flux1":
         if target == "diffusers":
             return Spelling("diffusers", naming, "transformer.", "diffusers", "lora_A", "metadata", "transformer")
+        encoders: tuple[str, ...] = ("lora_te_",) if family in FLUX2 else _ENCODERS
         if target == "comfyui":
-            return Spelling("comfyui", naming, "diffusion_model.", "native", "lora_A", "needed", encoders=_ENCODERS)
-        return Spelling("kohya", naming, "lora_unet_", "native", "lora_down", "always", encoders=_ENCODERS)
+            return Spelling("comfyui", naming, "diffusion_model.", "native", "lora_A", "needed", encoders=encoders)
+        return Spelling("kohya", naming, "lora_unet_", "native", "lora_down", "always", encoders=encoders)
     if family == "sana":
         if target != "diffusers":
             raise AdapterError(f"cannot be converted: nothing loads SANA in {target}'s names; diffusers does")
         return Spelling("diffusers", naming, "transformer.", "diffusers", "lora_A", "metadata", "transformer")
     if target == "diffusers":
         return Spelling("diffusers", naming, "unet.", "diffusers", "lora_A", "metadata", "unet")
-    encoders = _ENCODERS[:2] if family == "sdxl" else ("lora_te_",)
+    unet_encoders = _ENCODERS[:2] if family == "sdxl" else ("lora_te_",)
     # sd-scripts flattens Stability's names for SDXL and diffusers' names for Stable Diffusion 1 and 2
     own = "native" if family == "sdxl" else "diffusers"
-    return Spelling("kohya", naming, "lora_unet_", own, "lora_down", "always", encoders=encoders)
+    return Spelling("kohya", naming, "lora_unet_", own, "lora_down", "always", encoders=unet_encoders)
 
 
 _CLIP = re.compile(r"(?:text_model_)?encoder_layers_(\d+)_(self_attn|mlp)_(\w+)$")

@@ -38,6 +38,7 @@ COMMANDS = {
     "diff": "say what differs between two LoRAs, or two configs of any trainers",
     "metadata": "show, set or strip a LoRA's text entries",
 }
+WITHIN = {"strip": "metadata strip", "set": "metadata set"}  # what people type for it
 INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
 
@@ -54,6 +55,13 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"lora_doctor.cli.{name}")
         command: click.Command = getattr(module, name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in WITHIN:
+            raise click.UsageError(f"there is no command `{args[0]}`: it is `lora-doctor {WITHIN[args[0]]}`", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -24,6 +24,6 @@ def convert(file: Path, target: str, output: Path, overwrite: bool) -> None:
     from lora_doctor.cli.output import tell
 
     done = write(adapter, target, output, overwrite=overwrite)
-    click.echo(f"{output}: {done.layers} layers in {target}'s names")
+    click.echo(f"{output}: {done.layers} {'layer' if done.layers == 1 else 'layers'} with the names of {target}")
     for note in done.notes:
         tell(note)

@@ -10,7 +10,8 @@ def check(adapter: Adapter) -> Iterator[Finding]:
 
     Why: diffusers loads LoRA, and LoKr for FLUX.2. For LoHa, OFT and the like it stops with "Invalid adapter
     checkpoint. We currently support LoRA and LoKr."; ComfyUI loads them all.
-    Instead: nothing for ComfyUI. For diffusers make a LoRA of it: `lora-doctor resize --rank`.
+    Instead: nothing for ComfyUI. For diffusers make a LoRA of it: `lora-doctor resize --rank` does that to LoHa and
+    LoKr. OFT, full differences and Tucker factors have no such form.
     Sources: huggingface/diffusers#13261, https://github.com/huggingface/diffusers/issues/13261; diffusers 0.42.1
     loaders/lora_pipeline.py
 
@@ -30,7 +31,8 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     row = adapter.loads_in("diffusers")
     others = [kind for kind in adapter.format.kinds if kind not in ("lora", "")]
     if not adapter.key and row is not None and row.status == "fails" and others:
+        resize = f"for diffusers run `{adapter.command('resize', '--rank 32 --output NEW.safetensors')}`"
         yield adapter.finding(
             f"diffusers refuses this file: {row.reason}",
-            f"for diffusers run `{adapter.command('resize', '--rank 32 --output NEW.safetensors')}`",
+            resize if adapter.thin else "no conversion makes a LoRA of it: use it in ComfyUI",
         )

@@ -153,6 +153,13 @@ def test_metadata(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("word", ["strip", "set"])
+def test_the_commands_within_metadata_are_pointed_at(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    code, _, err = call(capsys, word, "a.safetensors")
+    assert code == 2
+    assert f"it is `lora-doctor metadata {word}`" in err
+
+
 def test_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ml_dtypes", reason="weights are read with the data extra: pip install 'lora-doctor[data]'")
     one = made(tmp_path, "one", model=KLEIN, targets="single_transformer_blocks.0", metadata=ALPHA).file.path

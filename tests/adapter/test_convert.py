@@ -175,11 +175,50 @@ def test_metadata_stays(tmp_path: Path) -> None:
     assert converted(first, "kohya", tmp_path).file.metadata["trigger"] == "zwx"
 
 
+BIAS = {"transformer.single_transformer_blocks.0.attn.to_out.lora_B.bias": [3072]}
+
+
+def test_a_bias_is_never_lost(tmp_path: Path) -> None:
+    """PEFT's lora_bias: only diffusers' names hold it; merging and resizing would drop it."""
+    from lora_doctor.adapter.combine import average, bake, resize
+
+    targets = r"^single_transformer_blocks\.0\.attn\.to_out"
+    recorded = {"lora_adapter_metadata": '{"transformer.r": 2, "transformer.lora_alpha": 8}'}
+    first = made(tmp_path, model="flux2-klein-4b", targets=targets, extra=BIAS, dtype="F32", metadata=recorded)
+    out = tmp_path / "b.safetensors"
+    for target in ("kohya", "comfyui"):
+        with pytest.raises(AdapterError, match="bias"):
+            convert(first, target, out)
+    with pytest.raises(AdapterError, match="bias"):
+        resize(first, out, rank=1)
+    with pytest.raises(AdapterError, match="bias"):
+        average([first, first], out)
+    assert not out.exists()
+    again = converted(first, "diffusers", tmp_path)
+    assert factors(again) == factors(first)
+    assert json.loads(again.file.metadata["lora_adapter_metadata"])["transformer.lora_bias"] is True
+    bake(first, out)
+    baked = examine(out)
+    with Weights(first.file) as before, Weights(baked.file) as after:
+        old, new = first.layers[0].tensors["bias"], baked.layers[0].tensors["bias"]
+        assert np.array_equal(after.array(new), before.array(old) * 4)
+
+
+def test_text_encoder_of_klein_has_kohyas_names_in_comfyui(tmp_path: Path) -> None:
+    stem = "text_encoder.model.layers.0.self_attn.q_proj.lora_{}.weight"
+    extra = {stem.format("A"): [2, 2560], stem.format("B"): [4096, 2]}
+    first = made(tmp_path, model="flux2-klein-4b", targets="single_transformer_blocks.0", extra=extra)
+    for target in ("kohya", "comfyui"):
+        row = converted(first, target, tmp_path, target).loads_in("ComfyUI")
+        assert row is not None
+        assert row.fine
+
+
 def test_text_encoder_of_klein_is_left_out_and_told(tmp_path: Path) -> None:
     stem = "text_encoder.layers.0.self_attn.q_proj.lora_{}.weight"
     extra = {stem.format("A"): [2, 2560], stem.format("B"): [4096, 2]}
     first = made(tmp_path, model="flux2-klein-4b", targets="single_transformer_blocks.0", extra=extra)
-    done = convert(first, "kohya", tmp_path / "k.safetensors")
+    done = convert(first, "diffusers", tmp_path / "k.safetensors")
     assert "1 text encoder layers left out" in done.notes[0]
 
 

@@ -117,6 +117,47 @@ def test_forge_skips_what_it_knows_partly(tmp_path: Path) -> None:
     assert "skips the whole LoRA" in rows["Forge"].reason
 
 
+def test_attention_processors_of_2023(tmp_path: Path) -> None:
+    stem = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_out_lora"
+    extra = {f"{stem}.down.weight": [2, 1280], f"{stem}.up.weight": [1280, 2]}
+    adapter = made(tmp_path, model="sdxl", targets="^$", extra=extra)
+    assert "sdxl" in adapter.identity.candidates
+    assert adapter.format.id == "old-diffusers"
+    row = adapter.loads_in("ComfyUI")
+    assert row is not None
+    assert row.fine
+
+
+def test_comfyui_knows_the_encoder_of_klein_in_kohyas_names(tmp_path: Path) -> None:
+    stem = "lora_te_layers_0_self_attn_q_proj"
+    extra = {f"{stem}.lora_down.weight": [2, 2560], f"{stem}.lora_up.weight": [4096, 2]}
+    adapter = made(tmp_path, model=KLEIN, format="kohya", targets="single_blocks.0", extra=extra)
+    rows = {row.consumer: row.status for row in adapter.loadings}
+    wanted = {"ComfyUI": "all", "diffusers": "some", "Forge Neo": "some", "musubi-tuner": "some"}
+    assert {name: rows[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("model, fields", [("sdxl", {"format": "kohya"}), ("flux1-dev", {"format": "kohya"})])
+def test_diffusers_drops_the_magnitudes_of_every_model(tmp_path: Path, model: str, fields: dict[str, Any]) -> None:
+    adapter = made(tmp_path, model=model, targets="middle_block|double_blocks.0", dora=True, alpha=1.0, **fields)
+    row = adapter.loads_in("diffusers")
+    assert row is not None
+    assert row.reason.startswith("DoRA")
+
+
+def test_no_advice_that_cannot_be_followed(tmp_path: Path) -> None:
+    """An OFT, a full difference or Tucker factors are no product of two matrices: nothing resizes them."""
+    from lora_doctor.adapter.judge import judge
+
+    for name, extra in (
+        ("oft", {"lora_unet_middle_block_1_transformer_blocks_0_attn2_to_k.oft_blocks": [4, 320, 320]}),
+        ("diff", {"diffusion_model.img_in.diff": [3072, 64]}),
+    ):
+        adapter = made(tmp_path, name, model="sdxl", targets="^$", extra=extra)
+        actions = [each.finding.action for each in judge([adapter])[0] if each.rule.id == "method-not-in-diffusers"]
+        assert actions == ["no conversion makes a LoRA of it: use it in ComfyUI"]
+
+
 def test_no_command_that_changes_nothing(tmp_path: Path) -> None:
     """Where the names are a program's own already, writing them again repairs nothing."""
     adapter = made(tmp_path, model=KLEIN, format="comfyui", targets="img_attn")

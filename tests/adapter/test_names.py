@@ -46,6 +46,17 @@ def test_fused_projection_of_diffusers() -> None:
     assert place.dotted == "transformer_blocks.3.attn.to_added_qkv"
 
 
+@pytest.mark.parametrize("part, end", [("to_q", "to_q"), ("to_out", "to_out.0")])
+def test_attention_processors_of_2023(part: str, end: str) -> None:
+    """diffusers once saved LoRAs of UNets as `...attn1.processor.to_out_lora.up.weight`."""
+    stem = "down_blocks.1.attentions.0.transformer_blocks.0.attn1"
+    key = parse(f"unet.{stem}.processor.{part}_lora.up.weight")
+    assert key is not None
+    place = names.find("sdxl", key.layer)
+    assert place is not None
+    assert place.dotted == f"{stem}.{end}"
+
+
 def test_unknown_layer() -> None:
     assert names.find("flux2-klein", "mode_blocks.image.0.attn.to_q") is None
     assert names.find("sdxl", "input_blocks.1.0.in_layers.9") is None

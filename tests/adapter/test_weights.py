@@ -371,6 +371,15 @@ def test_bake(tmp_path: Path, alpha: float, exact: bool) -> None:
     assert outcome.rounding < 2**-8
 
 
+def test_sana_under_names_that_nothing_loads_is_baked_all_the_same(tmp_path: Path) -> None:
+    name = r"^blocks\.0\.cross_attn\.q_linear"
+    adapter = made(tmp_path, model="sana-1.6b", format="kohya", targets=name, rank=2, alpha=4.0)
+    bake(adapter, tmp_path / "m.safetensors")
+    row = examine(tmp_path / "m.safetensors").loads_in("diffusers")
+    assert row is not None
+    assert row.fine
+
+
 def test_difference(tmp_path: Path) -> None:
     one, other = small(tmp_path, "a", pair(1)), small(tmp_path, "b", pair(9))
     found = difference(one, other)
