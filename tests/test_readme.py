@@ -30,6 +30,11 @@ def test_the_tables_are_made_from_the_rules(tables: ModuleType) -> None:
     )
 
 
+def test_the_page_of_trainers_is_made_from_the_dialects(tables: ModuleType) -> None:
+    page = (ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+    assert tables.every_trainer() == page, "run `python docs/tables.py`"
+
+
 def test_every_topic_says_what_it_is_about(tables: ModuleType) -> None:
     assert set(tables.topics()) <= set(tables.TOPICS)
 
