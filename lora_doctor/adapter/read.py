@@ -179,7 +179,7 @@ def _check_names(outline: Outline, header: Header) -> None:
         infos = list(header.tensors.values())
         for key, place in (pair for group in outline.groups for pair in zip(group.keys, group.places)):
             dtype = infos[place].dtype
-            if dtype not in FLOATS and key.role != "alpha":
+            if dtype not in FLOATS and (key.role != "alpha" or dtype not in _CODES):
                 raise AdapterError(f"stores {key.name!r} as {dtype}: adapters are stored in floating point")
     sample = list(header.tensors)[:50]
     if sum(map(of_language_model, sample)) * 2 > len(sample):

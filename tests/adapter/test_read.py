@@ -93,6 +93,12 @@ def test_wrong_dtype(tmp_path: Path, dtype: str, size: int) -> None:
     assert dtype in refusal(raw(tmp_path / "a.safetensors", header, bytes(8 * size)))
 
 
+def test_alpha_in_no_number_format(tmp_path: Path) -> None:
+    stem = DOWN.removesuffix(".lora_A.weight")
+    header = pair(**{f"{stem}.alpha": entry([], 32, 36, "Q4")})
+    assert "as Q4" in refusal(raw(tmp_path / "a.safetensors", header, bytes(36)))
+
+
 def test_pickle(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(pickle.dumps({"a": 1}))
@@ -215,3 +221,84 @@ def test_any_damage(tmp_path: Path, position: int, byte: int, cut: int) -> None:
     path.write_bytes(bytes(content[: len(content) - cut]))
     with contextlib.suppress(AdapterError):
         examine(path)
+
+
+# ---- a sound header, changed: what is accepted here, the reference reader accepts too
+
+
+def sound() -> dict[str, Any]:
+    """Two layers with alpha, 80 bytes of data."""
+    entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    place = 0
+    for layer in ("lora_unet_double_blocks_0_img_attn_proj", "lora_unet_single_blocks_0_linear2"):
+        for end, shape in (("lora_down.weight", [1, 4]), ("lora_up.weight", [4, 1]), ("alpha", [])):
+            size = 4 * (shape[0] * shape[1] if shape else 1)
+            entries[f"{layer}.{end}"] = entry(shape, place, place + size)
+            place += size
+    return entries
+
+
+SIZE = 72
+CHANGES = st.sampled_from(["offsets", "shape", "dtype", "swap", "drop", "rename", "twice", "field", "metadata"])
+VALUES = st.one_of(st.integers(-4, 80), st.sampled_from([2**31, 2**63, 2**64, 1.0, True, None, "0", [], {}]))
+
+
+def change(entries: dict[str, Any], kind: str, data: st.DataObject) -> str:
+    """Change one entry in place; returns JSON text to put into the object as it is."""
+    names = [name for name in entries if name != "__metadata__"]
+    if not names:
+        return ""
+    name, other = data.draw(st.sampled_from(names)), data.draw(st.sampled_from(names))
+    if kind in ("offsets", "shape"):
+        field = {"offsets": "data_offsets", "shape": "shape"}[kind]
+        numbers = entries[name].get(field)
+        if isinstance(numbers, list) and numbers:
+            numbers[data.draw(st.integers(0, len(numbers) - 1))] = data.draw(VALUES)
+    elif kind == "dtype":
+        entries[name]["dtype"] = data.draw(st.sampled_from(["F16", "BF16", "I32", "F8_E4M3", "F4", "Q4", "", None, 4]))
+    elif kind == "swap":
+        entries[name], entries[other] = entries[other], entries[name]
+    elif kind == "drop":
+        del entries[name]
+    elif kind == "rename":
+        entries[data.draw(st.sampled_from(["", "x", "a.lora_A.weight", "\u00e9.alpha", "transformer.x.lora_B"]))] = (
+            entries.pop(name)
+        )
+    elif kind == "twice":
+        return f", {json.dumps(name)}: {json.dumps(entries[other])}"
+    elif kind == "field":
+        entries[name][data.draw(st.sampled_from(["dtype", "shape", "data_offsets", "more"]))] = data.draw(VALUES)
+    else:
+        entries["__metadata__"] = data.draw(
+            st.sampled_from([{}, {"a": 1}, [], None, {"lora_adapter_metadata": "[" * 99}])
+        )
+    return ""
+
+
+@given(kinds=st.lists(CHANGES, min_size=1, max_size=3), tail=st.sampled_from([0, 0, 0, 0, -1, 1]), data=st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_accepted_the_reference_reader_accepts(
+    tmp_path: Path, kinds: list[str], tail: int, data: st.DataObject
+) -> None:
+    safetensors = pytest.importorskip("safetensors", reason="compares with the reference reader")
+    entries = sound()
+    inserted = "".join(change(entries, kind, data) for kind in kinds)
+    text = f"{json.dumps(entries)[:-1]}{inserted}}}".replace("{,", "{").encode()
+    path = raw(tmp_path / "a.safetensors", text, bytes(SIZE + tail))
+    try:
+        adapter = examine(path)
+    except AdapterError:
+        return
+    coverage_of(adapter)
+    if all(info.dtype in NUMPY for info in adapter.file.header.tensors.values()):
+        with safetensors.safe_open(path, "np") as file:
+            assert set(file.keys()) == set(adapter.file.header.tensors)
+
+
+NUMPY = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "BF16"}
+
+
+def test_the_unchanged_header_is_sound(tmp_path: Path) -> None:
+    adapter = examine(raw(tmp_path / "a.safetensors", sound(), bytes(SIZE)))
+    assert len(adapter.layers) == 2
+    assert adapter.scales.source == "tensors"
