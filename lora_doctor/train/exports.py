@@ -157,13 +157,18 @@ def _file(path: Path) -> Path:
 
 def _diffusers(file: File) -> tuple[dict[str, float], dict[str, Tensor]]:
     """The file's tensors under diffusers' names, whatever it has, and each layer's scale."""
+    if file.format.id == "diffusers" and set(file.format.kinds) == {"lora"}:
+        return _read(file)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "diffusers.safetensors"
         convert(file, "diffusers", output)
-        tensors = {_unnamed(key): value for key, value in load_file(output).items()}
-        made = examine(output)
-    stems = [next(iter(layer.tensors.values())).name.partition(".lora_")[0] for layer in made.layers]
-    return {_unnamed(stem): scale for stem, scale in zip(stems, made.scales.trained)}, tensors
+        return _read(examine(output))
+
+
+def _read(file: File) -> tuple[dict[str, float], dict[str, Tensor]]:
+    stems = [next(iter(layer.tensors.values())).name.partition(".lora_")[0] for layer in file.layers]
+    tensors = {_unnamed(key): value for key, value in load_file(file.file.path).items()}
+    return {_unnamed(stem): scale for stem, scale in zip(stems, file.scales.trained)}, tensors
 
 
 def _scales(family: Family, models: Models) -> dict[str, float]:
