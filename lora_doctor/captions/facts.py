@@ -90,7 +90,8 @@ def names(entries: tuple[Caption, ...]) -> str:
 
 
 def short(name: str) -> str:
-    """A file's name, its middle left out where it is a hash or a sentence."""
+    """A file's name on one line, its middle left out where it is a hash or a sentence."""
+    name = name if name.isprintable() else ascii(name)[1:-1]
     return name if len(name) <= 44 else f"{name[:24]}...{name[-16:]}"
 
 

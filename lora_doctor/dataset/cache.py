@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lora_doctor.dataset.facts import VERSION, Features
 
 AT_A_TIME = 400  # values in one query
+PATIENCE = 3.0  # seconds to wait for another process that writes
 
 
 class Stamp(NamedTuple):
@@ -46,22 +47,30 @@ def cache_path() -> Path:
 
 
 class Cache:
-    """Rows of facts. What can't be kept for the user is kept in a temporary file for the run."""
+    """Rows of facts. What can't be kept for the user is kept in a temporary file for the run, or in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._temporary = ""
+        self._waiting: list[tuple[str, tuple[object, ...]]] = []  # statements that `commit` will run
         try:
             self.path = path or cache_path()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._open()
+            self._open(self.path)
         except (OSError, RuntimeError, sqlite3.Error):  # read-only home, no home, a broken file
+            self._elsewhere()
+
+    def _elsewhere(self) -> None:
+        """For this run only: in a temporary file, or in memory where that can't be written either."""
+        try:
             handle, self._temporary = tempfile.mkstemp(suffix=".sqlite")
             os.close(handle)
             self.path = Path(self._temporary)
-            self._open()
+            self._open(self.path)
+        except (OSError, sqlite3.Error):
+            self._open(":memory:")
 
-    def _open(self) -> None:
-        self._base = sqlite3.connect(self.path, timeout=10)
+    def _open(self, path: str | Path) -> None:
+        self._base = sqlite3.connect(path, timeout=PATIENCE)
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=NORMAL")
         self._base.executescript(
@@ -88,17 +97,11 @@ class Cache:
                 if stamps[names[key]] == (size, changed):
                     yield names[key], record
 
-    def of_content(self, digest: bytes) -> bytes | None:
-        """The record of a file with this content, wherever it lay."""
-        row = self._base.execute("SELECT record FROM facts WHERE digest = ?", (digest,)).fetchone()
-        return row[0] if row else None
-
     def keep(self, path: str, stamp: Stamp, digest: bytes, record: bytes, features: Features | None) -> None:
         """Remember one file; `commit` makes it last."""
-        with suppress(sqlite3.Error):  # locked for too long, a full disk: the run goes on without
-            if features is not None:
-                self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (digest, record, *features))
-            self._base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (_key(path), *stamp, digest))
+        if features is not None:
+            self._waiting.append(("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (digest, record, *features)))
+        self._waiting.append(("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (_key(path), *stamp, digest)))
 
     def features(self, digests: Sequence[bytes]) -> Iterable[tuple[bytes, Features]]:
         """The corners of files by their content."""
@@ -115,8 +118,7 @@ class Cache:
 
     def keep_set(self, digest: bytes, value: str) -> None:
         """Remember what was found out about a set."""
-        with suppress(sqlite3.Error):
-            self._base.execute("INSERT OR REPLACE INTO sets VALUES (?, ?)", (digest, value))
+        self._waiting.append(("INSERT OR REPLACE INTO sets VALUES (?, ?)", (digest, value)))
 
     def digest_of(self, path: str, stamp: Stamp) -> bytes | None:
         """What `keep` was told of a file that has not changed since."""
@@ -140,9 +142,25 @@ class Cache:
             self._base.execute("INSERT OR REPLACE INTO more VALUES (?, ?, ?)", (kind, digest, value))
 
     def commit(self) -> None:
-        """Write what was kept; a disk that is full costs the cache, not the run."""
-        with suppress(sqlite3.Error):
-            self._base.commit()
+        """Write what was kept, all at once: other runs wait no longer than that.
+
+        Where it can't be written (locked for too long, a full disk), the run goes on with a cache of its own.
+        """
+        try:
+            self._write()
+        except sqlite3.Error:
+            if self._temporary:
+                return
+            self._base.close()
+            self._elsewhere()
+            with suppress(sqlite3.Error):
+                self._write()
+
+    def _write(self) -> None:
+        with self._base:
+            for statement, values in self._waiting:
+                self._base.execute(statement, values)
+        self._waiting.clear()
 
     def close(self) -> None:
         """Write and close; a temporary file goes."""
@@ -152,6 +170,22 @@ class Cache:
             for end in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     os.unlink(self._temporary + end)
+
+
+def reader(path: Path) -> Callable[[bytes], bytes | None]:
+    """For a worker: the record of a content, from a cache that it never writes to and never waits for."""
+    try:
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
+    except (sqlite3.Error, ValueError):
+        return lambda digest: None
+
+    def record(digest: bytes) -> bytes | None:
+        with suppress(sqlite3.Error):
+            row = base.execute("SELECT record FROM facts WHERE digest = ?", (digest,)).fetchone()
+            return row[0] if row else None
+        return None
+
+    return record
 
 
 def _key(path: str) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from lora_doctor.dataset.arrays import single_threaded
-from lora_doctor.dataset.cache import Cache, stamp_of
+from lora_doctor.dataset.cache import Cache, reader, stamp_of
 from lora_doctor.dataset.facts import Features, ImageFacts
 from lora_doctor.dataset.record import RECORD, Images, pack
 from lora_doctor.dataset.workers import begin_worker, cores, spread
@@ -56,28 +55,30 @@ def _examined(paths: list[str], todo: list[int], cache: Cache, workers: int | No
     count = min(workers or cores(), -(-len(todo) // CHUNK))
     if count <= 1 or (workers is None and len(todo) < FEW):
         single_threaded()
+        recall = reader(cache.path)
         for place in todo:
-            yield _one(place, paths[place], cache)
+            yield _one(place, paths[place], recall)
         return
     chunks = ([(i, paths[i]) for i in todo[at : at + CHUNK]] for at in range(0, len(todo), CHUNK))
     yield from spread(_chunk, chunks, count, _start, (str(cache.path),))
 
 
-_cache: Cache | None = None
+Recall = Callable[[bytes], bytes | None]
+_recall: Recall | None = None
 
 
 def _start(cache: str) -> None:
-    global _cache
+    global _recall
     begin_worker()
-    _cache = Cache(Path(cache))
+    _recall = reader(Path(cache))
 
 
 def _chunk(files: list[tuple[int, str]]) -> list[Answer]:
-    assert _cache is not None, "a worker begins with `_start`"
-    return [_one(place, path, _cache) for place, path in files]
+    assert _recall is not None, "a worker begins with `_start`"
+    return [_one(place, path, _recall) for place, path in files]
 
 
-def _one(place: int, path: str, cache: Cache) -> Answer:
+def _one(place: int, path: str, recall: Recall) -> Answer:
     """One file, unless its content was examined under another name or time."""
     from lora_doctor.dataset.decode import UndecodableError
     from lora_doctor.dataset.examine import examine, read_bytes
@@ -89,17 +90,8 @@ def _one(place: int, path: str, cache: Cache) -> Answer:
     import hashlib
 
     digest = hashlib.sha256(data).digest()
-    record = _remembered(cache, digest)
-    if record is not None:
+    record = recall(digest)
+    if record is not None and len(record) == RECORD.itemsize:
         return place, digest, record, None
     found = examine("", data, digest)
     return place, digest, pack(found.facts), found.features
-
-
-def _remembered(cache: Cache, digest: bytes) -> bytes | None:
-    import sqlite3
-
-    with suppress(sqlite3.Error):
-        record = cache.of_content(digest)
-        return record if record is not None and len(record) == RECORD.itemsize else None
-    return None

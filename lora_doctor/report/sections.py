@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
@@ -72,7 +73,7 @@ def _strip(each: Found, sets: Sequence[Shown]) -> str:
 
 def anchor(number: int, name: str) -> str:
     """The address of an image on the page."""
-    return f"image-{number}-{quote(name, safe='')}"
+    return f"image-{number}-{quote(os.fsencode(name), safe='')}"
 
 
 def _image(shown: Shown, name: str, words_for: str = "") -> str:

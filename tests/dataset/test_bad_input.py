@@ -132,3 +132,45 @@ def test_standard_error_comes_back_from_many_threads(folder: Path, capfd: pytest
         list(pool.map(lambda _: decode(data, read_header(data), 0), range(64)))
     os.write(2, b"still heard")
     assert "still heard" in capfd.readouterr().err
+
+
+def test_the_page_shows_names_that_are_no_text(examine: Examine, call: Call, folder: Path, tmp_path: Path) -> None:
+    examine(GOOD)
+    for name in (os.fsdecode(b"\xff\xfe.png"), "a\nb.png", "\x1b[31mred.png"):
+        (folder / name).write_bytes((folder / "good.png").read_bytes())
+    ran = call("dataset", folder, "--report", tmp_path / "page.html")
+    assert ran.code == 1
+    assert "\x1b" not in ran.out
+    assert (tmp_path / "page.html").read_text().count("<img") >= 4
+
+
+def test_a_cache_that_another_process_holds_costs_seconds_only(call: Call, folder: Path) -> None:
+    import sqlite3
+    import time
+
+    from lora_doctor.dataset.cache import Cache, cache_path
+    from lora_doctor.dataset.described import write_described
+
+    write_described("\n".join(f"{i}.png: 64x64 photo" for i in range(12)) + "\ncopy.jpg: 60x60 like=0.png", folder)
+    Cache().close()
+    other = sqlite3.connect(cache_path(), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    begun = time.monotonic()
+    ran = call("dataset", folder, "--json")
+    assert time.monotonic() - begun < 30
+    assert '"copy.jpg"' in ran.out and "near-duplicates" in ran.out
+    other.execute("ROLLBACK")
+    assert other.execute("SELECT COUNT(*) FROM files").fetchone() == (0,)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of files are POSIX's")
+def test_a_full_disk_costs_the_cache_not_the_run(folder: Path, examine: Examine) -> None:
+    import subprocess
+    import sys
+
+    examine("\n".join(f"{i}.png: 96x96 photo" for i in range(12)))
+    command = f"ulimit -f 16; exec {sys.executable} -m lora_doctor dataset '{folder}' --json --workers 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1), done.stderr
+    assert '"11.png"' in done.stdout
