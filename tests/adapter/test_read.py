@@ -240,7 +240,9 @@ def sound() -> dict[str, Any]:
 
 SIZE = 72
 CHANGES = st.sampled_from(["offsets", "shape", "dtype", "swap", "drop", "rename", "twice", "field", "metadata"])
-VALUES = st.one_of(st.integers(-4, 80), st.sampled_from([2**31, 2**63, 2**64, 1.0, True, None, "0", [], {}]))
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    st.integers(-4, 80), st.sampled_from([2**31, 2**63, 2**64, 1.0, True, None, "0", [], {}])
+)
 
 
 def change(entries: dict[str, Any], kind: str, data: st.DataObject) -> str:
