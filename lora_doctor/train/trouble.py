@@ -21,12 +21,17 @@ def told(error: Exception, job: Job, folder: RunFolder) -> str | None:
         return error.sentence
     if isinstance(error, NotFiniteError):
         return f"{error}: no step was made with it; {_last(folder)}; {'; '.join(_calmer(job))}"
-    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY):
+    if lacks_memory(error):
         return f"out of memory ({_first_line(error)}); {_last(folder)}; try {', '.join(_smaller(job))}"
     if isinstance(error, OSError):
         where = f" {error.filename}" if error.filename else ""
         return f"can't write or read{where}: {(error.strerror or str(error)).lower()}; {_last(folder)}"
     return None
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error means that there is not enough memory; torch has no one type for it."""
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY)
 
 
 def _first_line(error: Exception) -> str:

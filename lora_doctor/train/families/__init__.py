@@ -108,7 +108,7 @@ class Family(Protocol):
         prompts: Sequence[str | Prompt],
         seeds: Sequence[int],
         *,
-        negative: str = "",
+        negative: str | Prompt = "",
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
@@ -216,7 +216,8 @@ Encode = Callable[[Models, Sequence[str]], list[Prompt]]
 
 def encoded(encode: Encode, models: Models, prompts: Sequence[str | Prompt]) -> list[Prompt]:
     """Prompts as tensors on the denoiser's device, whichever they were."""
-    made = iter(encode(models, [p for p in prompts if isinstance(p, str)]))
+    texts = [p for p in prompts if isinstance(p, str)]
+    made = iter(encode(models, texts) if texts else [])  # without texts, encoders stay where they are
     tensors = [next(made) if isinstance(p, str) else p for p in prompts]
     return [{key: value.to(models.device) for key, value in each.items()} for each in tensors]
 

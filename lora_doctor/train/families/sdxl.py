@@ -170,7 +170,7 @@ def sample(
     prompts: Sequence[str | Prompt],
     seeds: Sequence[int],
     *,
-    negative: str = "",
+    negative: str | Prompt = "",
     steps: int | None = None,
     guidance: float | None = None,
     size: tuple[int, int] | None = None,
