@@ -64,7 +64,7 @@ def test_what_a_picture_shows_stands_in_it(done: Job) -> None:
     for row in _rows(done):
         with Image.open(done.output / row["file"]) as image:
             assert image.size == (64, 64)
-            text = image.text  # type: ignore[attr-defined]
+            text = image.text
         assert text["prompt"] == row["prompt"]
         assert {name: json.loads(text[name]) for name in ("seed", "strength", "step", "sampler_steps")} == {
             name: row[name] for name in ("seed", "strength", "step", "sampler_steps")
@@ -76,7 +76,7 @@ def test_what_a_picture_shows_stands_in_it(done: Job) -> None:
 
 def _picture(job: Job, name: str) -> bytes:
     with Image.open(job.output / "samples" / name) as image:
-        return image.convert("RGB").tobytes()
+        return bytes(image.convert("RGB").tobytes())
 
 
 def test_pictures_change_with_training_with_seeds_and_with_strength(done: Job) -> None:
