@@ -62,8 +62,9 @@ def folder_of(reference: str | None) -> Path:
 
 def _micro() -> Path:
     """The tiny pretrained Klein that comes with lora-doctor, where it is installed."""
-    if find_spec("lora_doctor.lab") is not None:
-        folder: Path = import_module("lora_doctor.lab").micro_klein()
+    made = getattr(import_module("lora_doctor.lab"), "micro_klein", None) if find_spec("lora_doctor.lab") else None
+    if made is not None:
+        folder: Path = made()
         return folder
     raise SourceError("no model was given: --model FOLDER, a folder in diffusers' layout")
 

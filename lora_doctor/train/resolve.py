@@ -230,7 +230,8 @@ def _data(plan: Plan, told: Mapping[str, Any], values: Values) -> tuple[Data, ..
     edges = _edges(values["buckets.resolution"].value)
     folder = told.get("data")
     if folder is None:
-        found = tuple(_dataset(plan, number, edges) for number in range(len(plan.datasets)))
+        overruled = edges if told.get("buckets.resolution") else None
+        found = tuple(_dataset(plan, number, edges, overruled) for number in range(len(plan.datasets)))
     else:
         listing = list_folder(Path(folder), recursive=True)
         if listing is None:
@@ -252,7 +253,7 @@ def _edges(value: Any) -> tuple[int, ...]:
     return tuple(edges)
 
 
-def _dataset(plan: Plan, number: int, edges: tuple[int, ...]) -> Data:
+def _dataset(plan: Plan, number: int, edges: tuple[int, ...], overruled: tuple[int, ...] | None) -> Data:
     data = plan.datasets[number]
     if data.listing is None:
         raise SourceError(f"{data.folder.value!r} ({where(data.folder)}) is no folder on this machine")
@@ -270,7 +271,7 @@ def _dataset(plan: Plan, number: int, edges: tuple[int, ...]) -> Data:
         caption_extension=data.caption_extension.value or ".txt",
         prompt=data.prompt.value or data.get("prompt").value,
         repeats=float(1 if data.repeats.value is None else data.repeats.value),
-        resolution=_edges(resolution) if resolution else edges,
+        resolution=overruled or (_edges(resolution) if resolution else edges),
         masks=_folder(data.masks, data.listing.folder),
         control=tuple(filter(None, [_folder(data.control, data.listing.folder)])),
         regularisation=bool(data.regularisation.value),

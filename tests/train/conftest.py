@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import call as call
+
 WITH_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "peft", "transformers"))
 collect_ignore_glob = [] if WITH_TORCH else ["test_*.py"]
 

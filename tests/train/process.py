@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors import safe_open
 
 from tests.end_to_end.process import PLAIN, command
 
@@ -60,7 +61,7 @@ def train(*args: str | Path, cwd: Path, **more: Any) -> subprocess.CompletedProc
     """One call, its output as text."""
     return subprocess.run(
         command("train", *args), cwd=cwd, env=QUIET | {"COLUMNS": "200"}, capture_output=True, encoding="utf-8",
-        check=False, timeout=300, **more,
+        check=False, timeout=900, **more,
     )  # fmt: skip
 
 
@@ -73,9 +74,17 @@ def start(*args: str | Path, cwd: Path) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
-def weights(checkpoint: Path) -> dict[str, bytes]:
-    """The content of every file of a checkpoint."""
-    return {str(path.relative_to(checkpoint)): path.read_bytes() for path in checkpoint.rglob("*") if path.is_file()}
+def weights(checkpoint: Path) -> dict[str, Any]:
+    """The content of every file of a checkpoint, bit for bit; safetensors writes its text entries in any order."""
+    found: dict[str, Any] = {}
+    for path in sorted(checkpoint.rglob("*")):
+        if path.suffix == ".safetensors":
+            with safe_open(path, "np") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                found[path.name] = file.metadata(), {n: (t.shape, t.tobytes()) for n, t in tensors.items()}
+        elif path.is_file():
+            found[path.name] = path.read_bytes()
+    return found
 
 
 __all__ = ["config", "make_images", "os", "start", "train", "weights"]
