@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lora_doctor.lab.pretrain", description=__doc__)
     parser.add_argument("model", choices=sorted(FAMILIES))
     parser.add_argument("--work", type=Path, required=True, help="folder of pictures, states, logs and grids")
-    parser.add_argument("--pictures", type=int, default=48000, help="rendered pictures, a multiple of 4,000")
+    parser.add_argument("--pictures", type=int, default=48000, help="rendered pictures")
     parser.add_argument("--autoencoder-steps", type=int, default=5500)
     parser.add_argument(
         "--steps", type=int, default=20000, help="denoiser steps; a longer run may go on from a shorter"
@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, help="where the finished pipeline goes (bf16); default: in the work folder"
     )
+    parser.add_argument("--plain", action="store_true", help="without torch.compile: for short runs")
     return parser.parse_args()
 
 
@@ -56,19 +57,21 @@ def main() -> None:
     folder = options.work / options.model
     folder.mkdir(exist_ok=True)
     recipe = Recipe(options.steps, options.batch)
-    train_denoiser(
-        micro.model(pipe),
-        data,
-        latents,
-        folder,
-        recipe,
-        options.device,
-        grids(micro, pipe, folder),
-        every=options.every,
-    )
-    goal = options.output or folder / "pipeline"
-    pipe.to(torch.bfloat16).save_pretrained(goal)
-    micro.module.card(goal)
+    look = grids(micro, pipe, folder)
+    plan = (recipe, options.device, look, not options.plain, options.every)
+    train_denoiser(micro.model(pipe), data, latents, folder, *plan)
+    save(pipe, micro, options.output or folder / "pipeline")
+
+
+def save(pipe: Any, micro: Micro, folder: Path) -> None:
+    """The finished pipeline in bf16, text encoders in fp32: left to itself, transformers loads what is stored and
+    diffusers fp32, and the two would not meet."""
+    pipe.to(torch.bfloat16)
+    for name, part in pipe.components.items():
+        if name.startswith("text_encoder"):
+            part.float()
+    pipe.save_pretrained(folder)
+    micro.module.card(folder)
 
 
 def autoencoder(micro: Micro, data: Pictures, options: argparse.Namespace) -> Any:

@@ -109,11 +109,11 @@ def train_denoiser(
     classes, maps = labels(data.scenes), torch.from_numpy(data.maps).flatten(1)
     tuners = optimizers(model, guide, recipe)
     averages = Averages([p for _, p in parameters(model)], recipe.average)
+    peaks = [group["lr"] for tuner in tuners for group in tuner.param_groups]
     start = _resume(folder / "denoiser.pt", model, guide, tuners, averages)
     if compiled:
         _compile(model)
     clock = Clock(folder / "denoiser.log", recipe.steps, recipe.batch, start)
-    peaks = [group["lr"] for tuner in tuners for group in tuner.param_groups]
     with plain_attention(device):
         for step in range(start, recipe.steps):
             generator = torch.Generator().manual_seed(step)

@@ -26,12 +26,16 @@ class Pictures(NamedTuple):
     scenes: list[Scene]
 
 
-def _shard(folder: Path, seed: int) -> None:
-    goal = folder / f"pictures-{seed:04}.npz"
+def _path(folder: Path, seed: int, count: int) -> Path:
+    return folder / f"pictures-{seed:04}-{count}.npz"
+
+
+def _shard(folder: Path, seed: int, count: int) -> None:
+    goal = _path(folder, seed, count)
     if goal.exists():
         return
     cv2.setNumThreads(1)
-    drawn = scenes(seed, SHARD)
+    drawn = scenes(seed, count)
     images = np.stack([render(scene) for scene in drawn])
     maps = np.stack([cv2.resize(mask(s, PIXELS), (TOKENS, TOKENS), interpolation=cv2.INTER_AREA) for s in drawn])
     partial = goal.with_suffix(".tmp")
@@ -41,11 +45,12 @@ def _shard(folder: Path, seed: int) -> None:
 
 
 def pictures(folder: Path, number: int, workers: int = 2) -> Pictures:
-    """The first `number` pictures of the world (a multiple of 4,000), rendered where they are not there yet."""
+    """The first `number` pictures of the world, rendered where they are not there yet, 4,000 to a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = range(1, 1 + number // SHARD)
+    counts = [min(SHARD, number - start) for start in range(0, number, SHARD)]
+    seeds = range(1, 1 + len(counts))
     with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(_shard, [folder] * len(seeds), seeds))
-    shards = [np.load(folder / f"pictures-{seed:04}.npz") for seed in seeds]
-    drawn = [scene for seed in seeds for scene in scenes(seed, SHARD)]
+        list(pool.map(_shard, [folder] * len(seeds), seeds, counts))
+    shards = [np.load(_path(folder, seed, count)) for seed, count in zip(seeds, counts, strict=True)]
+    drawn = [scene for seed, count in zip(seeds, counts, strict=True) for scene in scenes(seed, count)]
     return Pictures(np.concatenate([s["images"] for s in shards]), np.concatenate([s["maps"] for s in shards]), drawn)
