@@ -127,7 +127,7 @@ def _facts(
 
         facts += [(plan, captions) for plan in plans for captions in read_captions(plan)]
     if options.datasets and any(data.listing and data.listing.images for plan in plans for data in plan.datasets):
-        facts += _images(plans, options)
+        facts = captioned(facts + _images(plans, options))
     if options.environment:
         from lora_doctor.environment import probe
 
@@ -163,6 +163,19 @@ def _images(plans: tuple[Plan, ...], options: Options) -> list[tuple[Plan, Any]]
     from lora_doctor.dataset.exam import exam
 
     return [(plan, images) for plan in plans for images in exam(plan, tell=options.tell)]
+
+
+def captioned(facts: list[tuple[Plan, Any]]) -> list[tuple[Plan, Any]]:
+    """The same facts; each set of images with the captions of those that are copies of others."""
+    read = {id(fact.data): fact for _, fact in facts if type(fact).__name__ == "Captions"}
+
+    def beside(fact: Any) -> Any:
+        if type(fact).__name__ != "ImageSet" or not fact.copies or id(fact.data) not in read:
+            return fact
+        copies = {name for group in fact.copies for name in group.names}
+        return fact._replace(captions={e.image: e.text for e in read[id(fact.data)].entries if e.image in copies})
+
+    return [(plan, beside(fact)) for plan, fact in facts]
 
 
 def _duplicates(document: Document) -> list[Problem]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lora_doctor.adapter.example import judge_example, reads_weights
+from lora_doctor.captions.read import read_captions
 from lora_doctor.dataset.arrays import missing, need
 from lora_doctor.dataset.exam import exam
 from lora_doctor.dataset.given import given_plan, options_of
@@ -15,7 +17,8 @@ from lora_doctor.dialects.reader import Reader
 from lora_doctor.environment import described
 from lora_doctor.examples import Example, examples, lay_out
 from lora_doctor.judge import judge
-from lora_doctor.lint import Found, lint_file
+from lora_doctor.lint import Found, captioned, lint_file
+from lora_doctor.plan import Plan
 from lora_doctor.rule import Rule, all_rules
 from lora_doctor.source.edit import apply, changed_keys
 from lora_doctor.source.read import read_file
@@ -66,7 +69,9 @@ def _found_in_images(path: Path, rule: Rule, example: Example) -> list[Found]:
     words = dict(word.partition("=")[::2] for word in example.trainer.split())
     path = path / words.pop("folder", "")
     plan = given_plan(path, options_of(words))
-    facts = [(plan, images) for images in exam(plan, workers=1, cache=path / ".cache.sqlite")]
+    facts: list[tuple[Plan, Any]] = [(plan, captions) for captions in read_captions(plan)]
+    facts += [(plan, images) for images in exam(plan, workers=1, cache=path / ".cache.sqlite")]
+    facts = captioned(facts)
     found, problems = judge(facts, str(path))
     assert not problems, problems
     return [each for each in found if each.rule.id == rule.id]

@@ -21,7 +21,7 @@ from lora_doctor.dataset.imageset import ImageSet
 from lora_doctor.dialects import recognise
 from lora_doctor.dialects.reader import Problem, Reader
 from lora_doctor.judge import judge, suppress
-from lora_doctor.lint import UNRECOGNISED
+from lora_doctor.lint import UNRECOGNISED, captioned
 from lora_doctor.plan import Plan
 from lora_doctor.report import Report, render
 from lora_doctor.result import File, Found, Options
@@ -134,7 +134,7 @@ def _facts(plans: tuple[Plan, ...], sets: list[tuple[Plan, ImageSet]]) -> list[t
 
     facts: list[tuple[Plan, Any]] = [(plan, plan) for plan in plans]
     facts += [(plan, captions) for plan in plans for captions in read_captions(plan)]
-    return [*facts, *sets]
+    return captioned([*facts, *sets])
 
 
 def _of_data(found: tuple[Found, ...]) -> list[Found]:

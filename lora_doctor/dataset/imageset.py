@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lora_doctor.dataset.facts import ImageFacts
@@ -113,6 +114,7 @@ class ImageSet(NamedTuple):
     fates: tuple[Fate, ...] = ()
     masks: Masks | None = None
     pairs: Pairs | None = None
+    captions: Mapping[str, str] = MappingProxyType({})  # of the images that are copies of others
 
     def chosen(self, holds: Callable[[ImageFacts], bool]) -> list[ImageFacts]:
         """The images that could be examined and for which something holds."""
