@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
+from lora_doctor.lab import micro_klein
 from lora_doctor.models.identify import identify
 from lora_doctor.plan import UNKNOWN, Plan
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.job import Model
 
+MICRO = "lora_doctor.json"  # beside model_index.json in a micro model: what no other file of the folder says
 TRAINED = {"flux2-klein": "FLUX.2 Klein", "sana": "SANA", "sdxl": "SDXL"}
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -43,7 +43,7 @@ def folder_of(reference: str | None) -> Path:
         SourceError: there is none.
     """
     if not reference:
-        return _micro()
+        return micro_klein()
     path = Path(os.path.expandvars(reference)).expanduser()
     if path.is_file():
         raise SourceError(
@@ -58,15 +58,6 @@ def folder_of(reference: str | None) -> Path:
     if not (path / "model_index.json").is_file():
         raise SourceError(f"the model folder {reference} has no model_index.json: it is not in diffusers' layout")
     return path.absolute()
-
-
-def _micro() -> Path:
-    """The tiny pretrained Klein that comes with lora-doctor, where it is installed."""
-    made = getattr(import_module("lora_doctor.lab"), "micro_klein", None) if find_spec("lora_doctor.lab") else None
-    if made is not None:
-        folder: Path = made()
-        return folder
-    raise SourceError("no model was given: --model FOLDER, a folder in diffusers' layout")
 
 
 def _cached(name: str) -> Path | None:

@@ -21,7 +21,7 @@ from lora_doctor.source.document import SourceError
 from lora_doctor.train import job as parts
 from lora_doctor.train.foreign import dropped_of, foreign_values
 from lora_doctor.train.job import Data, Job, Model
-from lora_doctor.train.local import model_of
+from lora_doctor.train.local import MICRO, folder_of, model_of
 from lora_doctor.train.optimizers import lacking
 
 TABLES: dict[str, Any] = {
@@ -90,10 +90,21 @@ def _values(plan: Plan, told: Mapping[str, Any]) -> Values:
     said |= {key: Value(value, _flag(key)) for key, value in told.items() if value is not None and key != "data"}
     own = {key: Value(field.default, DEFAULT) for key, field in SINGLE.items() if field.default is not None}
     name = said["recipe"].value if "recipe" in said else None
-    values: Values = own | {key: Value(*pair) for key, pair in defaults.items()} | _recipe(name) | said
+    stated = {key: Value(*pair) for key, pair in defaults.items()}
+    values: Values = own | stated | _card(said.get("model.path")) | _recipe(name) | said
     if "adapter.alpha" not in values:
         values["adapter.alpha"] = Value(values["adapter.rank"].value, DEFAULT)
     return values
+
+
+def _card(path: Value | None) -> Values:
+    """What a micro model's own card says it is best trained with: published recipes are for other sizes."""
+    known = folder_of(str(path.value) if path else None) / MICRO
+    try:
+        advised = json.loads(known.read_text(encoding="utf-8")).get("training", {}) if known.is_file() else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+    return {key: Value(value, "the model's card") for key, value in advised.items() if key in SINGLE}
 
 
 def _with_installed_optimizer(values: Values) -> list[str]:

@@ -9,9 +9,25 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from ..world.vocabulary import PIXELS
+
 CARD: Final = "lora_doctor.json"
+
+# What a LoRA of a micro model is best trained with, by the keys of lora-doctor's own config. Its rate is ten times
+# what is published for billions of weights: measured on held-out subjects, where 1e-4 learns nothing in 300 steps.
+TRAINING: Final[dict[str, Any]] = {
+    "buckets.resolution": PIXELS,
+    "adapter.rank": 8,
+    "training.batch_size": 4,
+    "optimizer.learning_rate": 1e-3,
+    "precision.compute": "fp32",
+    "precision.base": "fp32",
+    "precision.text_encoder": "fp32",
+    "precision.save": "fp32",
+    "memory.gradient_checkpointing": False,
+}
 
 
 def write_card(folder: Path, **values: Any) -> None:
     """Writes the card of a pipeline's folder."""
-    (folder / CARD).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(json.dumps({**values, "training": TRAINING}, indent=1) + "\n", encoding="utf-8")

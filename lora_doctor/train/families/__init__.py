@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.job import Timesteps
+from lora_doctor.train.local import MICRO
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
     from torch import Tensor
 
-MICRO = "lora_doctor.json"  # beside model_index.json in a micro model: how deep and how long its encoder is read
 
 Prompt = dict[str, "Tensor"]  # one caption's tensors, unbatched; `collate` makes a batch of them
 
