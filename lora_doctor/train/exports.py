@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
-from safetensors.torch import save as serialised
 from torch import Tensor
 
 from lora_doctor.adapter.convert import convert
 from lora_doctor.adapter.facts import Adapter as File
 from lora_doctor.adapter.facts import examine
 from lora_doctor.adapter.read import AdapterError
+from lora_doctor.adapter.write import Entry, write_file
 from lora_doctor.train.adapters import DTYPES, NAME, components, restore, state
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.folder import WEIGHTS
 from lora_doctor.train.job import Adapter, Job
 from lora_doctor.train.targets import UnfitError
-from lora_doctor.write import write_beside
 
 # transformers 5.23 dropped a level of CLIP's first encoder; every loader of files knows it, some know nothing else
 _HERE, _IN_FILES = "text_encoder.encoder.", "text_encoder.text_model.encoder."
+_DTYPES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32"}
 _RECORDED = ("r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "lora_bias")
 
 
@@ -61,7 +61,13 @@ def write(
         written["lora_adapter_metadata"] = json.dumps(_recorded(family, models), sort_keys=True)
     else:
         tensors |= _alphas(tensors, config)
-    write_beside(path, serialised(tensors, written))
+    entries = [Entry(key, _DTYPES[value.dtype], tuple(value.shape), _bytes(value)) for key, value in tensors.items()]
+    write_file(path, entries, dict(sorted(written.items())), overwrite=True)
+
+
+def _bytes(tensor: Tensor) -> Callable[[], bytes]:
+    """safetensors' own writer puts metadata in a different order each time; the same LoRA is the same file here."""
+    return lambda: tensor.flatten().view(torch.uint8).numpy().tobytes()
 
 
 def _named(key: str) -> str:

@@ -41,8 +41,16 @@ def preflight(job: Job) -> Preflight:
     """Check a job against its model's folder.
 
     Raises:
-        UnfitError: something is missing, doesn't fit or can't be honoured.
+        UnfitError: something is missing, doesn't fit or can't be honoured; the key, and where it got its value.
     """
+    try:
+        return _checked(job)
+    except UnfitError as problem:
+        own = "buckets.resolution" if problem.key.endswith(".resolution") else problem.key
+        raise UnfitError(problem.key, problem.why, job.reasons.get(own, "")) from problem.__cause__
+
+
+def _checked(job: Job) -> Preflight:
     folder = _read("model.path", job.model.path)
     _check_pipeline(job, folder)
     parts = _parts(job, folder)

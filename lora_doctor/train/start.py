@@ -24,6 +24,7 @@ from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
 from lora_doctor.train.live import Live
 from lora_doctor.train.lock import alone
+from lora_doctor.train.preflight import preflight
 from lora_doctor.train.resolve import as_toml
 from lora_doctor.train.stop import Stops
 from lora_doctor.train.targets import said
@@ -42,6 +43,7 @@ def train(job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None
     Raises:
         SourceError: the model, the data, the disk or the numbers don't allow it.
     """
+    preflight(job)
     folder = RunFolder(job.output)
     begun = time.time()
     with Interrupt(say) as interrupt, alone(folder):

@@ -19,9 +19,10 @@ from lora_doctor.train.job import Adapter
 class UnfitError(SourceError):
     """A setting that can't be honoured with this model; `key` is the config's, and stands in the sentence."""
 
-    def __init__(self, key: str, sentence: str) -> None:
-        super().__init__(f"`{key}`: {sentence}")
+    def __init__(self, key: str, why: str, where: str = "") -> None:
+        super().__init__(f"`{key}`{f' ({where})' if where else ''}: {why}")
         self.key = key
+        self.why = why
 
 
 def layers_of(shapes: Mapping[str, Sequence[int]]) -> tuple[Module, ...]:

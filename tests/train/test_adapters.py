@@ -228,6 +228,13 @@ def product(tensors: dict[str, Tensor], stem: str) -> Tensor:
     return tensors[stem] if stem in tensors else tensors[f"{stem}_a"] @ tensors[f"{stem}_b"]
 
 
+def test_the_same_adapter_is_the_same_file(klein_folder: Path, tmp_path: Path) -> None:
+    family, models = trained(klein_folder, Adapter(rank=4, alpha=4))
+    for name in ("a", "b"):
+        exports.write(family, models, tmp_path / name, metadata={"step": "1", "lora-doctor": "0", "x": "y", "a": "z"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_what_has_no_form_elsewhere_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
     family, models = trained(folders["sana"], Adapter(rank=4, alpha=4))
     exports.write(family, models, tmp_path / "a.safetensors")

@@ -34,7 +34,7 @@ def refusal(made: Job) -> str:
     with pytest.raises(UnfitError) as caught:
         preflight(made)
     assert "\n" not in caught.value.sentence
-    assert caught.value.sentence.startswith(f"`{caught.value.key}`: ")
+    assert caught.value.sentence.startswith(f"`{caught.value.key}`")
     return caught.value.sentence
 
 
@@ -207,3 +207,11 @@ def test_the_real_unet_has_seventy_blocks(sdxl_folder: Path, tmp_path: Path) -> 
     edit(tmp_path / "sdxl" / "unet" / "config.json", lambda c: c.update(real))
     swapped = job(tmp_path / "sdxl", "sdxl", memory=Memory(blocks_to_swap=71))
     assert "71, and the model has 70 blocks" in refusal(swapped)
+
+
+def test_the_sentence_says_where_the_value_stands(klein_folder: Path) -> None:
+    reasons = {"adapter.targets": "run.toml line 7", "buckets.resolution": "--resolution"}
+    made = job(klein_folder, adapter=Adapter(targets=("q",)), reasons=reasons)
+    assert refusal(made).startswith("`adapter.targets` (run.toml line 7): 'q' matches no layer")
+    made = job(klein_folder, data=(Data(Path(), (), resolution=(60,)),), reasons=reasons)
+    assert refusal(made).startswith("`data.0.resolution` (--resolution): 60 px is no multiple of 8")
