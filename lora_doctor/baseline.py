@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lora_doctor.result import Found
 from lora_doctor.source.document import SourceError
+from lora_doctor.source.paths import relative
 from lora_doctor.write import write_beside
 
 VERSION = 1
@@ -40,7 +41,7 @@ def entry(found: Found, folder: str) -> Entry:
 
 def file_in(name: str, folder: str) -> str:
     """The file's path from the baseline's folder."""
-    return os.path.relpath(os.path.abspath(name), folder).replace(os.sep, "/")
+    return relative(os.path.abspath(name), folder).replace(os.sep, "/")
 
 
 def digest(value: Any) -> str:

@@ -10,6 +10,7 @@ from lora_doctor.dialects import Dialect, recognise
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.plan import Plan
 from lora_doctor.source.document import Document, SourceError
+from lora_doctor.source.paths import relative
 from lora_doctor.source.read import read_file, read_text
 
 CONFIGS = (".toml", ".yaml", ".yml", ".json")
@@ -88,7 +89,7 @@ def _resumed(plan: Plan, document: Document) -> RateChange | None:
         before = _recorded_rate(folder, Path(document.name))
         rate = plan.learning_rate.value
         if before is not None and isinstance(rate, (int, float)) and plan.learning_rate.written:
-            return RateChange(plan, before, f"the run in `{os.path.relpath(folder)}`") if before != rate else None
+            return RateChange(plan, before, f"the run in `{relative(folder)}`") if before != rate else None
     return None
 
 

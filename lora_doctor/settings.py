@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lora_doctor.selection import EVERYTHING, Selection, Selector, did_you_mean, resolve
 from lora_doctor.source.document import SourceError
+from lora_doctor.source.paths import relative
 
 if TYPE_CHECKING:
     from lora_doctor.result import Found
@@ -70,8 +71,8 @@ class Settings(NamedTuple):
 
     def matches(self, name: str, globs: Globs) -> bool:
         """Whether a path lies below the root and fits one of the globs, which read like lines of a .gitignore."""
-        relative = os.path.relpath(os.path.abspath(name), self.root).replace(os.sep, "/")
-        return not relative.startswith("../") and _spec(globs)(relative)
+        inside = relative(os.path.abspath(name), self.root).replace(os.sep, "/")
+        return not inside.startswith("../") and not os.path.isabs(inside) and _spec(globs)(inside)
 
 
 def _any_fits(selectors: tuple[Selector, ...], found: Found) -> bool:

@@ -6,6 +6,7 @@ two plans are compared. Every field that came out otherwise is listed, with the 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,11 +144,12 @@ def translate(
     reasons: Mapping[str, str] | None = None,
     head: str = "",
     beside: Path | None = None,
+    powershell: bool = os.name == "nt",
 ) -> Translation:
     """Write a plan as `trainer`'s files for `folder`.
 
     `reasons` are comments by plan field; without them each value says which key it came from. `beside` is the folder of
-    the source config: relative image folders are looked for there too.
+    the source config: relative image folders are looked for there too. Commands are for PowerShell, or a POSIX shell.
 
     Raises:
         SourceError: this trainer does not train the model, or what was written does not read back.
@@ -155,8 +157,9 @@ def translate(
     _refuse(plan, trainer)
     given = reasons if reasons is not None else provenance(plan)
     whole, gaps = _filled(plan)
-    draft = _drafted(whole, trainer, folder, name, given, head)
-    back = _read_back(whole, trainer, name, given, head, beside)
+    draft = Draft(canonical(whole), folder, name, given, head, powershell)
+    writer(trainer).write(draft)
+    back = _read_back(draft, trainer, beside)
     notes = draft.notes | gaps
     found = compare(plan, back)
     wanted = [each for each in found.settings if each.first.value is not None or each.field in gaps]
@@ -229,17 +232,13 @@ def _refuse(plan: Plan, trainer: str) -> None:
         raise SourceError(f"{trainer} trains no LoRA of {known.title if known else family}; {those}")
 
 
-def _drafted(plan: Plan, trainer: str, folder: Path, name: str, reasons: Mapping[str, str], head: str) -> Draft:
-    draft = Draft(canonical(plan), folder, name, reasons, head)
-    writer(trainer).write(draft)
-    return draft
-
-
-def _read_back(plan: Plan, trainer: str, name: str, reasons: Mapping[str, str], head: str, beside: Path | None) -> Plan:
+def _read_back(draft: Draft, trainer: str, beside: Path | None) -> Plan:
     """The plan of what is written, from files of the same content in a folder of their own."""
     with tempfile.TemporaryDirectory(prefix="lora-doctor-") as place:
         folder = Path(place)
-        files = _drafted(plan, trainer, folder, name, reasons, head).files()
+        twin = Draft(draft.plan, folder, draft.name, draft.reasons, draft.head, draft.powershell)
+        writer(trainer).write(twin)
+        files = twin.files()
         for file in files:
             (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
             (folder / file.name).write_bytes(file.text.encode("utf-8"))  # of a link its name is enough

@@ -23,7 +23,7 @@ _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("
 def file_name(text: str) -> str:
     """A name that every file system takes, from any text."""
     plain = re.sub(r"[^\w.-]+", "-", text.strip(), flags=re.ASCII).strip("-.")[:60].rstrip("-.")
-    return f"{plain}-run" if plain.lower().partition(".")[0] in _RESERVED else plain or "lora"
+    return f"run-{plain}" if plain.lower().partition(".")[0] in _RESERVED else plain or "lora"
 
 
 def place_of(output: str, name: str) -> tuple[Path, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lora_doctor.dialects.ai_toolkit_plan import training_plan
 from lora_doctor.dialects.ai_toolkit_values import process_config
+from lora_doctor.dialects.launch import file_name
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.plan import Plan
@@ -195,7 +196,7 @@ def _launched(document: Document) -> list[str]:
     found = []
     for command in document.commands:
         texts = [word.text for word in command.words]
-        script = next((i for i, text in enumerate(texts) if text.rpartition("/")[2] == "run.py"), None)
+        script = next((i for i, text in enumerate(texts) if file_name(text) == "run.py"), None)
         if script is None:
             continue
         after = zip(texts[script:], texts[script + 1 :])
@@ -204,7 +205,7 @@ def _launched(document: Document) -> list[str]:
 
 
 def _is_job(text: str) -> bool:
-    return not text.startswith("-") and (text.lower().endswith(SUFFIXES) or text.startswith("config/"))
+    return not text.startswith("-") and (text.lower().endswith(SUFFIXES) or text.startswith(("config/", "config\\")))
 
 
 def _followed(document: Document, reader: Reader) -> tuple[Plan, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lora_doctor.dialects.argv import command_config
+from lora_doctor.dialects.launch import file_name
 from lora_doctor.setting import Config, Setting, key_table
 from lora_doctor.source.document import Command, Document, Word
 
@@ -34,10 +35,10 @@ def launches(document: Document) -> Iterator[Launch]:
 def _own_words(command: Command) -> tuple[Word, ...]:
     """The words behind `deepspeed` without the script's name; none where this is no launch of diffusion-pipe."""
     texts = [word.text for word in command.words]
-    script = next((i for i, text in enumerate(texts) if text.rpartition("/")[2] == "train.py"), None)
+    script = next((i for i, text in enumerate(texts) if file_name(text) == "train.py"), None)
     if script is None:
         return ()
-    launcher = next((i for i, text in enumerate(texts[:script]) if text.rpartition("/")[2] == "deepspeed"), None)
+    launcher = next((i for i, text in enumerate(texts[:script]) if file_name(text) == "deepspeed"), None)
     if launcher is None and "--deepspeed" not in texts[script:]:
         return ()
     before = command.words[launcher + 1 : script] if launcher is not None else ()

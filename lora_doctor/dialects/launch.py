@@ -39,6 +39,11 @@ class Launcher(NamedTuple):
     processes: Setting[int] = Setting()
 
 
+def file_name(text: str) -> str:
+    """The last part of a path, POSIX or Windows."""
+    return re.split(r"[/\\]", text)[-1]
+
+
 def only_named(before: tuple[Word, ...]) -> bool:
     """Whether a script behind these words is an argument of another program: `pkill -f train_x.py` runs nothing."""
     first = next((word.text for word in before if _LAUNCHERS.match(word.text) or _NO_RUN.match(word.text)), "")
@@ -58,7 +63,7 @@ def _launch(command: Command, known: Callable[[str], bool]) -> Launch | None:
     started = False
     for i, word in enumerate(command.words):
         started = started or bool(_LAUNCHERS.match(word.text))
-        name = re.split(r"[/\\]", word.text)[-1]
+        name = file_name(word.text)
         module = i > 0 and command.words[i - 1].text in ("-m", "--module")
         name = f"{name.rpartition('.')[2]}.py" if module else name
         if name.endswith(".py") and (started or i == 0) and known(name):

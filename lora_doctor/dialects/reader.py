@@ -13,6 +13,7 @@ from lora_doctor.models.identify import ModelIdentity, identify
 from lora_doctor.plan import UNKNOWN, Component
 from lora_doctor.setting import Setting
 from lora_doctor.source.document import Document, SourceError
+from lora_doctor.source.paths import relative
 from lora_doctor.source.read import read_file, read_text
 
 MAX_FOLLOWED = 64  # files opened on behalf of one config; a chain that long is a loop
@@ -77,7 +78,7 @@ class Reader:
             self.missing.append(reference)
 
     def _open(self, path: Path) -> Document | None:
-        name = os.path.relpath(path)
+        name = relative(path)
         text = self.texts.get(str(path))
         try:
             document = read_file(path) if text is None else read_text(name, text)

@@ -7,6 +7,7 @@ reach train.py, which does not look at them (cli/train.py, helpers/configuration
 from __future__ import annotations
 
 from lora_doctor.dialects.argv import command_config
+from lora_doctor.dialects.launch import file_name
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.simpletuner_settings import KEYS
 from lora_doctor.setting import Config, Key, key_table
@@ -18,7 +19,7 @@ FILES = ("config.json", "config.toml", "config.env")
 def launch_words(command: Command) -> tuple[Word, ...] | None:
     """The words behind `simpletuner train`."""
     for i, word in enumerate(command.words[:-1]):
-        if word.text.rpartition("/")[2] == "simpletuner" and command.words[i + 1].text == "train":
+        if file_name(word.text) == "simpletuner" and command.words[i + 1].text == "train":
             return command.words[i + 2 :]
     return None
 
@@ -27,7 +28,7 @@ def own_words(command: Command) -> tuple[Word, ...] | None:
     """The words behind `train.py` of a command that names family and data backends itself."""
     texts = [word.text for word in command.words]
     names = {text.lstrip("-").partition("=")[0] for text in texts if text.startswith("--")}
-    script = next((i for i, text in enumerate(texts) if text.rpartition("/")[2] == "train.py"), None)
+    script = next((i for i, text in enumerate(texts) if file_name(text) == "train.py"), None)
     if script is None or not {"model_family", "data_backend_config"} <= names:
         return None
     return command.words[script + 1 :]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lora_doctor.finding import Place
 from lora_doctor.source.document import Document, Span
+from lora_doctor.source.paths import relative
 
 
 class Region(NamedTuple):
@@ -57,8 +58,8 @@ def repository(here: str) -> str:
 
 def repository_path(name: str) -> str | None:
     """The file's path from the root of the repository, `/` between its parts; None where it lies outside."""
-    relative = os.path.relpath(os.path.abspath(name), repository(os.getcwd())).replace(os.sep, "/")
-    return None if relative == ".." or relative.startswith("../") or os.path.isabs(relative) else relative
+    inside = relative(os.path.abspath(name), repository(os.getcwd())).replace(os.sep, "/")
+    return None if inside == ".." or inside.startswith("../") or os.path.isabs(inside) else inside
 
 
 def is_folder(document: Document) -> bool:

@@ -12,7 +12,8 @@ from lora_doctor.cli.plan import read_plans
 from lora_doctor.derived import exposures_per_image
 from lora_doctor.trainers import READ, columns, features
 from lora_doctor.translate import targets
-from tests.cli.conftest import Call
+
+from .conftest import Call
 
 ROOT = Path(__file__).parent.parent.parent
 KLEIN = ROOT / "fixtures/configs/ai-toolkit/klein_4b_subject.yaml"

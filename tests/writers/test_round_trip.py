@@ -21,7 +21,8 @@ from lora_doctor.meaning import canonical
 from lora_doctor.plan import Plan
 from lora_doctor.source.read import read_file
 from lora_doctor.translate import Translation, targets, translate
-from tests.writers.plans import MODELS, plan_of, runs
+
+from .plans import MODELS, plan_of, runs
 
 _NOISE = {"timesteps.sampling", "timesteps.shift"}
 _SCALE = {"network.alpha", "optimizer.learning_rate", "optimizer.weight_decay"}
@@ -72,7 +73,7 @@ def on_disk(made: Translation, folder: Path) -> Plan:
     document = read_file(folder / made.files[0].name)
     found = recognise(document)
     assert found is not None, document.name
-    assert found[0].TRAINER == made.trainer
+    assert made.trainer == found[0].TRAINER
     return next(plan for plan in found[0].read(document, found[1], Reader()) if plan.training)
 
 

@@ -13,7 +13,6 @@ from lora_doctor.dialects.writers.draft import Draft, Sheet
 from lora_doctor.meaning import run_length
 from lora_doctor.plan import Dataset
 from lora_doctor.setting import key_table
-from lora_doctor.source.render import command
 
 FAMILIES = ("flux2-klein", "flux2-dev", "flux1", "sana", "sdxl")
 SCRIPTS = {
@@ -51,8 +50,7 @@ def write(draft: Draft) -> None:
     _saving(draft, options)
     processes = str(plan.processes.value or 1)
     launch = ["accelerate", "launch", "--num_processes", processes, script]
-    head = f"{draft.head}\nstart it in diffusers' examples/dreambooth"
-    draft.starter(f"{draft.name}.sh", command(launch, options.rows, head))
+    draft.starter(draft.command(launch, options.rows, "start it in diffusers' examples/dreambooth"))
 
 
 def _images(draft: Draft, options: Sheet, reads: object) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lora_doctor.plan import Plan
 from lora_doctor.source.document import KeyPath
-from lora_doctor.source.render import Row, json_text, toml, yaml
+from lora_doctor.source.render import Row, command, json_text, toml, yaml
 
 
 class Written(NamedTuple):
@@ -85,9 +85,21 @@ class Section(NamedTuple):
 
 
 class Draft:
-    """One translation being written. `plan` is canonical; `folder` is where the files will lie."""
+    """One translation being written. `plan` is canonical; `folder` is where the files will lie.
 
-    def __init__(self, plan: Plan, folder: Path, name: str, reasons: Mapping[str, str], head: str = "") -> None:
+    `powershell`: commands are written for it, not for a POSIX shell; on Windows unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        name: str,
+        reasons: Mapping[str, str],
+        head: str = "",
+        powershell: bool = os.name == "nt",
+    ) -> None:
+        self.powershell = powershell
         self.plan = plan
         self.folder = folder
         self.name = name
@@ -105,9 +117,13 @@ class Draft:
         self.sheets.append(made)
         return made
 
-    def starter(self, name: str, text: str) -> None:
-        """The command that starts the run: it comes first."""
-        self.starters.append(Written(name, text))
+    def command(self, words: Sequence[str], rows: Iterable[Row] = (), where: str = "") -> str:
+        """A command in the user's shell; `where` says in which folder it is started."""
+        return command(words, rows, f"{self.head}\n{where}" if where else "", self.powershell)
+
+    def starter(self, text: str) -> None:
+        """The script that starts the run: it comes first."""
+        self.starters.append(Written(f"{self.name}.{'ps1' if self.powershell else 'sh'}", text))
 
     def extra(self, name: str, text: str) -> None:
         """A further file that is no table of values."""

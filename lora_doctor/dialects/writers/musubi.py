@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from lora_doctor.dialects.writers import known, kohya, targets, words
 from lora_doctor.dialects.writers.draft import Draft, Sheet
-from lora_doctor.source.render import Row, command
 
 FAMILIES = ("flux2-klein", "flux2-dev")
 OPTIMIZERS = {
@@ -55,7 +54,7 @@ def write(draft: Draft) -> None:
     options.put("dataset_config", draft.reference(dataset))
     _folders(draft, draft.sheet(dataset, "toml"))
     kohya.unsaid(draft)
-    draft.starter(f"{draft.name}.sh", _commands(draft, options, name, dataset))
+    draft.starter(_commands(draft, options, name, dataset))
 
 
 def _precision(draft: Draft, options: Sheet) -> None:
@@ -114,48 +113,20 @@ def _folders(draft: Draft, sheet: Sheet) -> None:
 
 
 def _commands(draft: Draft, options: Sheet, name: str, dataset: str) -> str:
-    """Latents, texts, training: each on a line that every shell reads."""
+    """Latents, texts, training: each on one line."""
     values = {each.path[0]: each.value for each in options.values}
-    data = draft.reference(dataset)
-    common = [Row(("dataset_config",), data)]
-    model = [Row(("model_version",), values["model_version"])]
-    latents = command(
-        ["python", "src/musubi_tuner/flux_2_cache_latents.py", *_flat(common, "vae", values), *_flat(model)],
-        (),
-        f"{draft.head}\nstart it in musubi-tuner's folder",
-    )
+    data, folder = ["--dataset_config", draft.reference(dataset)], "src/musubi_tuner/flux_2"
+    model = ["--model_version", str(values["model_version"])]
+    latents = ["python", f"{folder}_cache_latents.py", *data, *_option("vae", values), *model]
     fp8 = ["--fp8_text_encoder"] if values.get("fp8_text_encoder") else []
-    texts = command(
-        [
-            "python",
-            "src/musubi_tuner/flux_2_cache_text_encoder_outputs.py",
-            *_flat(common, "text_encoder", values),
-            *_flat(model),
-            *fp8,
-        ],
-        (),
-    )
-    processes = draft.plan.processes.value or 1
-    train = command(
-        [
-            "accelerate",
-            "launch",
-            "--num_cpu_threads_per_process",
-            "1",
-            "--num_processes",
-            str(processes),
-            "--mixed_precision",
-            str(values["mixed_precision"]),
-            "src/musubi_tuner/flux_2_train_network.py",
-            "--config_file",
-            draft.reference(name),
-        ],
-        (),
-    )
-    return latents + texts + train
+    texts = ["python", f"{folder}_cache_text_encoder_outputs.py", *data, *_option("text_encoder", values), *model, *fp8]
+    processes = str(draft.plan.processes.value or 1)
+    launch = ["accelerate", "launch", "--num_cpu_threads_per_process", "1", "--num_processes", processes]
+    train = [*launch, "--mixed_precision", str(values["mixed_precision"]), f"{folder}_train_network.py"]
+    where = "start it in musubi-tuner's folder"
+    commands = [draft.command(latents, where=where), draft.command(texts)]
+    return "".join([*commands, draft.command([*train, "--config_file", draft.reference(name)])])
 
 
-def _flat(rows: list[Row], key: str = "", values: dict[str | int, object] | None = None) -> list[str]:
-    found = [text for row in rows for text in (f"--{row.path[-1]}", str(row.value))]
-    value = (values or {}).get(key)
-    return [*found, f"--{key}", str(value)] if value else found
+def _option(key: str, values: dict[str | int, object]) -> list[str]:
+    return [f"--{key}", str(values[key])] if values.get(key) else []

@@ -9,7 +9,6 @@ from __future__ import annotations
 from lora_doctor.dialects.writers import known, kohya, words
 from lora_doctor.dialects.writers.draft import Draft, Section, Sheet
 from lora_doctor.plan import Dataset
-from lora_doctor.source.render import command
 
 FAMILIES = ("sdxl", "flux1")
 SCRIPTS = {"sdxl": "sdxl_train_network.py", "flux1": "flux_train_network.py"}
@@ -38,18 +37,9 @@ def write(draft: Draft) -> None:
     _folders(draft, draft.sheet(dataset, "toml"))
     kohya.unsaid(draft)
     processes = plan.processes.value or 1
-    words_ = [
-        "accelerate",
-        "launch",
-        "--num_cpu_threads_per_process",
-        "1",
-        "--num_processes",
-        str(processes),
-        SCRIPTS[family],
-        "--config_file",
-        draft.reference(name),
-    ]
-    draft.starter(f"{draft.name}.sh", command(words_, (), f"{draft.head}\nstart it in sd-scripts' folder"))
+    launch = ["accelerate", "launch", "--num_cpu_threads_per_process", "1", "--num_processes", str(processes)]
+    started = [*launch, SCRIPTS[family], "--config_file", draft.reference(name)]
+    draft.starter(draft.command(started, where="start it in sd-scripts' folder"))
 
 
 def _model(draft: Draft, options: Sheet, family: str) -> None:

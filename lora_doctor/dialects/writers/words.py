@@ -30,10 +30,10 @@ def alpha(plan: Plan) -> float | int | None:
 
 
 def full_scale_factor(draft: Draft) -> float:
-    """What the rate is multiplied by where alpha can't be chosen and counts as the rank: the root of alpha / rank.
+    """What the rate is multiplied by where alpha is always the rank: the root of alpha / rank.
 
-    An optimiser whose steps do not depend on the gradients' size does the same with both factors of the update scaled by
-    that root (see `derived.normalised_learning_rate`); one that finds its own rate, or plain SGD, does not.
+    An optimiser whose steps do not depend on the gradients' size does the same with both factors of the update scaled
+    by that root (see `derived.normalised_learning_rate`); one that finds its own rate, or plain SGD, does not.
     """
     scale, family = draft.plan.network.scale, derived.optimizer_family(draft.plan.optimizer.name.value)
     if scale is None or scale <= 0 or abs(scale - 1.0) < 1e-9 or family in (*derived.FREE, "sgd"):
@@ -61,7 +61,7 @@ def decay_at_full_scale(draft: Draft) -> float | None:
     decay, factor = draft.plan.optimizer.weight_decay.value, full_scale_factor(draft)
     if not decay or factor == 1.0:
         return decay
-    draft.cannot("optimizer.weight_decay", "is divided by what the learning rate is multiplied by: weights shrink as before")
+    draft.cannot("optimizer.weight_decay", "is divided by the learning rate's factor: weights shrink as before")
     return _digits(decay / factor)
 
 
