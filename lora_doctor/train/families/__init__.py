@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lora_doctor.source.document import SourceError
@@ -32,7 +33,7 @@ class Models(NamedTuple):
     scheduler: where noise levels are timesteps (SDXL), the schedule that is trained on. device: where the denoiser
     computes; other parts may lie elsewhere until they are used. dtype: what it computes in. side: edge length in
     pixels that the model was made for. tokens, layers: a prompt's length, and which hidden states of the text encoder
-    are read where several are.
+    are read where several are. card: what a micro model's folder says of itself.
     """
 
     pipeline: Any
@@ -46,6 +47,7 @@ class Models(NamedTuple):
     side: int
     tokens: int
     layers: tuple[int, ...] = ()
+    card: Mapping[str, Any] = MappingProxyType({})
 
 
 class Recommended(NamedTuple):
@@ -163,6 +165,12 @@ def micro_of(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as problem:
         raise SourceError(f"{path} cannot be read: {problem}") from problem
     return found if isinstance(found, dict) else {}
+
+
+def carded(models: Models, guidance: float, sampler_steps: int) -> Recommended:
+    """What a micro model's card recommends, else what the makers of the real one do."""
+    card = models.card
+    return Recommended(card.get("guidance_scale", guidance), card.get("num_inference_steps", sampler_steps))
 
 
 def collate(prompts: Sequence[Prompt]) -> Prompt:

@@ -19,6 +19,7 @@ from lora_doctor.train.families import (
     Prompt,
     Recommended,
     as_loaded,
+    carded,
     collate,
     encoded,
     evaluating,
@@ -45,12 +46,13 @@ def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> M
         int(micro.get("resolution", min(1024, pipeline.vae.config.sample_size))),
         int(micro.get("max_sequence_length", TOKENS)),
         tuple(micro.get("text_encoder_out_layers", LAYERS)),
+        micro,
     )
 
 
 def recommended(models: Models) -> Recommended:
     """Black Forest Labs: 50 steps at guidance 4; 4 steps without guidance for the distilled models."""
-    return Recommended(1.0, 4) if models.pipeline.config.is_distilled else Recommended(4.0, 50)
+    return Recommended(1.0, 4) if models.pipeline.config.is_distilled else carded(models, 4.0, 50)
 
 
 def encode_prompts(models: Models, captions: Sequence[str]) -> list[Prompt]:

@@ -21,6 +21,7 @@ from lora_doctor.train.families import (
     Prompt,
     Recommended,
     as_loaded,
+    carded,
     collate,
     encoded,
     evaluating,
@@ -32,6 +33,7 @@ from lora_doctor.train.job import Timesteps
 ID = "sana"
 DENOISER = "transformer"
 TOKENS = 300
+INSTRUCTION = "complex_human_instruction"
 
 
 def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> Models:
@@ -46,12 +48,13 @@ def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> M
         pipeline.transformer.dtype,
         int(micro.get("resolution", pipeline.transformer.config.sample_size * pipeline.vae_scale_factor)),
         int(micro.get("max_sequence_length", TOKENS)),
+        card=micro,
     )
 
 
 def recommended(models: Models) -> Recommended:
     """The pipeline's defaults."""
-    return Recommended(4.5, 20)
+    return carded(models, 4.5, 20)
 
 
 def encode_prompts(models: Models, captions: Sequence[str]) -> list[Prompt]:
@@ -65,14 +68,15 @@ def _encode_prompt(models: Models, caption: str) -> Prompt:
         do_classifier_free_guidance=False,
         device=models.device,
         max_sequence_length=models.tokens,
-        complex_human_instruction=_instruction(models.pipeline) if caption else None,
+        complex_human_instruction=_instruction(models) if caption else None,
     )
     return {"prompt_embeds": embeds[0], "prompt_attention_mask": mask[0]}
 
 
-def _instruction(pipeline: Any) -> list[str]:
+def _instruction(models: Models) -> list[str] | None:
     """What the pipeline puts before every prompt unless told otherwise."""
-    return cast("list[str]", inspect.signature(type(pipeline).__call__).parameters["complex_human_instruction"].default)
+    call = inspect.signature(type(models.pipeline).__call__).parameters
+    return cast("list[str] | None", models.card.get(INSTRUCTION, call[INSTRUCTION].default))
 
 
 def encode_images(models: Models, pixels: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from lora_doctor.train.families import (
     Prompt,
     Recommended,
     as_loaded,
+    carded,
     collate,
     encoded,
     evaluating,
@@ -46,6 +47,7 @@ def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> M
         pipeline.unet.dtype,
         int(micro.get("resolution", pipeline.unet.config.sample_size * pipeline.vae_scale_factor)),
         pipeline.tokenizer.model_max_length,
+        card=micro,
     )
 
 
@@ -69,7 +71,7 @@ def _training_schedule(scheduler: Any) -> Any:
 
 def recommended(models: Models) -> Recommended:
     """The pipeline's defaults."""
-    return Recommended(5.0, 50)
+    return carded(models, 5.0, 50)
 
 
 def encode_prompts(models: Models, captions: Sequence[str]) -> list[Prompt]:
