@@ -24,7 +24,10 @@ def plan_of(path: Path) -> Plan:
     Raises:
         SourceError: the file can't be read, or describes no training run.
     """
-    document = read_file(path)
+    try:
+        document = read_file(path)
+    except SourceError as error:
+        raise SourceError(f"{path} {error.sentence}", error.line, error.column) from None
     known = recognise(document)
     plans = known[0].read(document, known[1], Reader()) if known else ()
     found = next((plan for plan in plans if plan.training), None)

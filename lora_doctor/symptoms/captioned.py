@@ -39,9 +39,8 @@ def trigger_of(run: Run, folders: list[Captions]) -> str:
 
 def _signals(run: Run, folders: list[Captions]) -> Iterator[Signal]:
     at = (run.steps[-1],) if run.steps else (0,)
-    images = sum(len(each.data.listing.images) for each in folders if each.data.listing and each.complete)
-    filled = sum(len(each.filled) for each in folders if each.complete)
-    if images:
+    images, filled = _files(run), sum(len(each.filled) for each in folders)
+    if images and all(each.complete for each in folders):
         without = max(0.0, 1 - filled / images)
         yield Signal("captions_missing", at, (without,), (images,), 0.0, "a caption for each image")
     texts = [text.strip().lower() for each in folders for text in each.texts]
@@ -55,6 +54,14 @@ def _signals(run: Run, folders: list[Captions]) -> Iterator[Signal]:
         yield Signal(
             "tags_recorded", at, (float(recorded),), (len(texts),), float(len(words)), "words in the caption files"
         )
+
+
+def _files(run: Run) -> int:
+    """Images that are to have a caption file; a folder that only the command line names has no reader yet."""
+    if run.plan is None or not run.plan.training:
+        return 0
+    folders = [d for d in run.plan.datasets if d.caption_source.value == "files" and d.regularisation.value is not True]
+    return sum(len(each.listing.images) for each in folders if each.listing)
 
 
 def _recorded(run: Run) -> int | None:

@@ -13,6 +13,7 @@ from lora_doctor.symptoms.advice import Words
 from lora_doctor.symptoms.likeness import Likeness
 from lora_doctor.symptoms.signals import Limit, Reading, Signal, Spec, read_signal, specs
 from lora_doctor.symptoms.verdict import ABSENT, PRIOR, UNKNOWN, Advice, Verdict, probability, since_of, state_of
+from lora_doctor.symptoms.window import Window
 
 NOTHING: Mapping[str, Signal] = MappingProxyType({})
 
@@ -20,7 +21,7 @@ NOTHING: Mapping[str, Signal] = MappingProxyType({})
 class Course(NamedTuple):
     """A run, measured. unmeasured: signals that could not be taken, each with the reason; trained_prompts: samples with
     a training caption as their prompt, None where prompts or captions are not known; table: of signals, in place of
-    the one that comes along.
+    the one that comes along; window: the checkpoints worth keeping, None where no held-out loss tells.
     """
 
     run: Run
@@ -32,6 +33,7 @@ class Course(NamedTuple):
     trained_prompts: int | None = None
     trigger: str = ""
     table: Mapping[str, Spec] | None = None
+    window: Window | None = None
 
     @property
     def plan(self) -> Plan | None:
@@ -125,9 +127,9 @@ class Course(NamedTuple):
         symptom to be present; also: further evidence. says: the sentence where it is present, clean: where it is not.
         most: the highest confidence this evidence can ever give that it is present, sure: that it is absent.
         """
-        readings = [each for each in (self.read(name) for name in (*main, *also)) if each is not None]
-        own = [each for each in readings if each.spec.name in main]
-        chance = probability(readings, prior)
+        own = self._readings(main)
+        readings = [*own, *self._readings(also)]
+        chance = probability(own, readings[len(own) :], prior)
         if not any(each.raised for each in own):
             chance = min(chance, 0.5)
         state, confidence = state_of(chance, bool(own))
@@ -149,6 +151,9 @@ class Course(NamedTuple):
             _once(missing),
             about,
         )
+
+    def _readings(self, names: Iterable[str]) -> list[Reading]:
+        return [each for each in (self.read(name) for name in names) if each is not None]
 
     def _unsure(self, own: Sequence[Reading], main: Sequence[str]) -> str:
         if not own:

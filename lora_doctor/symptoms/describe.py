@@ -101,6 +101,8 @@ def _tail(course: Course, diagnosed: Sequence[Diagnosed], width: int, colour: bo
         yield from _listing("not there", absent, width)
     if unknown:
         yield from _listing("can't tell", unknown, width)
+    if course.window is not None:
+        yield from _wrapped(f"keep: {course.window.sentence}", width, "")[:2]
     for gap in course.run.gaps[:5]:
         yield _cut(f"not measured: {gap.what} (would tell: {gap.tells}); {gap.how}", width)
     if course.run.aside:
@@ -147,6 +149,7 @@ def as_data(course: Course, diagnosed: Sequence[Diagnosed]) -> dict[str, Any]:
             }
             for name, signal in sorted(course.signals.items())
         },
+        "window": course.window._asdict() if course.window else None,
         "not_measured": dict(sorted(course.unmeasured.items())),
         "copies": [match._asdict() for match in course.likeness.matches] if course.likeness else [],
     }

@@ -25,8 +25,8 @@ from lora_doctor.symptoms.signals import Signal
 
 SIDE = 12  # pixels of a window when it is compared
 SIZES = (1.0, 0.85, 0.7, 0.55)  # of the largest window with the sample's shape
-PLACES = (0.0, 0.5, 1.0)
-MOST = 3000  # training pictures; of more an even sample
+PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
+MOST = 1000  # training pictures; of more an even sample
 TRIES = 6  # nearest training pictures that are looked at closely
 THIRD = 1 / 3
 NEAR = 0.5  # of the closest pair of different training pictures: nearer is the same picture

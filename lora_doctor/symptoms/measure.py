@@ -20,6 +20,7 @@ from lora_doctor.symptoms.captioned import Captioned, captioned
 from lora_doctor.symptoms.course import Course
 from lora_doctor.symptoms.likeness import Likeness, Side, likeness
 from lora_doctor.symptoms.looks import Looked, looks
+from lora_doctor.symptoms.monitored import monitored, rows_of, window_of
 from lora_doctor.symptoms.pixels import measure_files
 from lora_doctor.symptoms.signals import Signal, Spec, specs
 from lora_doctor.symptoms.tracks import tracks
@@ -55,6 +56,7 @@ def examine(
     store = Cache(cache)
     try:
         found: list[Signal] = [*said.signals, *tracks(run), *_exposures(run)]
+        found += monitored(rows := rows_of(run))
         found += _weights(run, store, tell)
         like, seen, aside = _images(run, store, tell)
         found += seen
@@ -72,6 +74,7 @@ def examine(
         _trained_prompts(run, said),
         said.trigger,
         table,
+        window_of(run, rows),
     )
 
 
@@ -158,7 +161,7 @@ def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None,
 def _evenly(samples: Sequence[Sample]) -> list[Sample]:
     """All samples, or those of every so many steps where there are too many; the first and last step always."""
     steps = sorted({each.step for each in samples if each.step is not None})
-    every = -(-len(samples) // MOST_SAMPLES)
+    every = max(1, -(-len(samples) // MOST_SAMPLES))
     kept = {*steps[::every], *steps[-1:]}
     return [each for each in samples if each.step is None or each.step in kept][: 2 * MOST_SAMPLES]
 

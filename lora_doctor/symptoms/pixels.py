@@ -22,7 +22,7 @@ KIND = "pixels-1"  # of the cache's rows; another number for other measurements
 VIEW = 64  # pixels of the longer side that crops are compared at
 WORKED = 1024  # pixels of the longer side; larger pictures are halved first
 PERIODS = (8, 16, 32)  # pixels: SDXL's latents; FLUX.2's tokens; SANA's latents
-CHUNK, FEW = 8, 16
+CHUNK, FEW = 8, 32
 PIXELS = np.dtype(
     [
         ("ok", "u1"),

@@ -22,7 +22,8 @@ class Limit(NamedTuple):
     """From `warn` on a signal speaks for its symptom, from `alarm` on with its whole weight.
 
     weight: log10 of the likelihood ratio at the alarm; half of it at the warning. clean: the same, against the symptom,
-    where the signal stays below the warning. enough: images (or layers, rows) behind a value for the whole weight.
+    where the signal stays below the warning. enough: images (or layers, rows) behind it for the whole weight, those of
+    several steps together.
     """
 
     warn: float
@@ -115,7 +116,7 @@ def read_signal(signal: Signal, spec: Spec, limit: Limit) -> Reading:
     place = _judged(signal, spec, sign)
     value = signal.values[place]
     level = _level(value, limit, sign)
-    share = min(1.0, signal.count(place) / limit.enough) if limit.enough else 1.0
+    share = min(1.0, _behind(signal, limit, sign, value) / limit.enough)
     weight = {"alarm": limit.weight, "warn": limit.weight / 2, "clean": -limit.clean}[level] * share
     at = signal.at[place] if place < len(signal.at) else None
     return Reading(
@@ -127,6 +128,13 @@ def _judged(signal: Signal, spec: Spec, sign: float) -> int:
     """The place of the value that counts."""
     order = sorted(range(len(signal.values)), key=lambda i: sign * signal.values[i])
     return {"peak": order[-1], "median": order[len(order) // 2]}.get(spec.judged, len(order) - 1)
+
+
+def _behind(signal: Signal, limit: Limit, sign: float, value: float) -> int:
+    """Images (or layers, rows) behind all values that lie on the same side of the warning as the one judged."""
+    beyond = sign * value >= sign * limit.warn
+    places = [i for i, each in enumerate(signal.values) if (sign * each >= sign * limit.warn) == beyond]
+    return sum(signal.count(i) for i in places)
 
 
 def _level(value: float, limit: Limit, sign: float) -> str:

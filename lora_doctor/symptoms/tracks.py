@@ -16,6 +16,7 @@ from lora_doctor.runs.roles import GRADIENT, HELD_OUT, LEARNING_RATE, LOSS, curv
 from lora_doctor.symptoms.signals import Signal
 
 FEWEST = 4  # points of a held-out loss that a minimum is looked for in
+RISEN = 0.005  # of the first value
 BEGUN = 0.02  # of the furthest step: a counter that falls below began anew
 WINDOW = 50  # rows of gradient norms
 
@@ -41,9 +42,9 @@ def _signals(run: Run) -> Iterator[Signal]:
     gradient = curve_of(run.curves, GRADIENT)
     if gradient is not None and len(gradient.steps) >= 4 * WINDOW:
         yield _explosion(gradient)
-    held_out = curve_of(run.curves, HELD_OUT)
-    if held_out is not None:
-        yield from _held_out(held_out)
+    validation = curve_of(run.curves, HELD_OUT)
+    if validation is not None:
+        yield from held_out(validation)
 
 
 def _restarts(curve: Curve) -> Signal:
@@ -81,8 +82,11 @@ def _explosion(curve: Curve) -> Signal:
     return Signal("gradient_growth", steps, values, (WINDOW,) * len(steps), 0.0, "the beginning of the run")
 
 
-def _held_out(curve: Curve) -> Iterator[Signal]:
-    """Rise above the minimum, how far beyond it the run went, and whether it still falls at the end."""
+def held_out(curve: Curve, images: int | None = None) -> Iterator[Signal]:
+    """Rise above the minimum, how far beyond it the run went, and whether it still falls at the end.
+
+    images: behind each value, where that is known; else the number of values stands for how much is known.
+    """
     points = sorted({step: value for step, value in zip(curve.steps, curve.values) if math.isfinite(value)}.items())
     if len(points) < FEWEST or points[0][1] <= 0:
         return
@@ -91,12 +95,12 @@ def _held_out(curve: Curve) -> Iterator[Signal]:
     lowest = min(range(len(smooth)), key=smooth.__getitem__)
     start = smooth[0]
     running = [min(smooth[: i + 1]) for i in range(len(smooth))]
-    counts = (len(points),) * len(points)
+    counts = (images or len(points),) * len(points)
     yield Signal(
         "heldout_rise", steps, tuple((v - m) / start for v, m in zip(smooth, running)), counts, 0.0, "its minimum"
     )
     best = steps[lowest]
-    if best > 0:
+    if best > 0 and smooth[-1] - smooth[lowest] >= RISEN * start:  # below, the minimum is anywhere
         yield Signal(
             "past_optimum", steps, tuple(step / best for step in steps), counts, 1.0, f"the minimum at {best:,}"
         )

@@ -1,8 +1,9 @@
 """A verdict on one symptom: present, absent, or can't tell; with its evidence, and what to do in the trainer's words.
 
-Each reading weighs as a likelihood ratio (log10). Readings of one kind (images, weights, logs, captions, denoiser) are
-capped together, as they are not independent; the sum, with the symptom's prior, is a probability. What can't be told is
-said: without one of the symptom's necessary signals there is no verdict at all.
+Each reading weighs as a likelihood ratio (log10). A symptom's main signals are different ways to see the symptom
+itself: where one is raised the others' silence says little, where all are clean they speak against it. Further evidence
+only ever speaks for it, and of one kind (images, weights, logs, captions, denoiser) never more than a cap, as it is
+not independent. The sum, with the symptom's prior, is a probability. Without a main signal there is no verdict at all.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import NamedTuple
 from lora_doctor.symptoms.signals import Reading
 
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "can't tell"
-YES, NO = 0.6, 0.25  # probabilities
-CAPS = {"images": 2.0, "denoiser": 2.0, "weights": 0.9, "logs": 0.9, "captions": 0.9}
+YES, NO = 0.6, 0.12  # probabilities; the prior alone is 0.17, so that nothing is ruled out by default
+CAPS = {"images": 1.0, "denoiser": 1.0, "weights": 0.7, "logs": 0.7, "captions": 0.7}
 ONE_KIND, MORE_KINDS, CERTAIN = 0.9, 0.97, 0.99  # the most that evidence of one kind, of several, or a plain fact gives
 PRIOR = -0.7  # log10 odds of a symptom before anything is known: one run in six
 
@@ -47,13 +48,14 @@ class Verdict(NamedTuple):
         return self.state == PRESENT
 
 
-def probability(readings: Sequence[Reading], prior: float = PRIOR) -> float:
+def probability(main: Sequence[Reading], also: Sequence[Reading] = (), prior: float = PRIOR) -> float:
     """How probable the symptom is."""
+    seen = [each for each in main if each.raised]
     sums: dict[str, float] = {}
-    for each in readings:
-        sums[each.spec.kind] = sums.get(each.spec.kind, 0.0) + each.weight
-    score = prior + sum(max(-CAPS[kind], min(CAPS[kind], value)) for kind, value in sums.items())
-    raised = [each for each in readings if each.raised]
+    for each in also:
+        sums[each.spec.kind] = sums.get(each.spec.kind, 0.0) + max(0.0, each.weight)
+    score = prior + sum(each.weight for each in seen or main) + sum(min(CAPS[k], v) for k, v in sums.items())
+    raised = [*seen, *(each for each in also if each.raised)]
     if any(each.limit.provenance == "certain" and each.level == "alarm" for each in raised):
         return CERTAIN
     kinds = {each.spec.kind for each in raised}

@@ -30,6 +30,7 @@ from lora_doctor.symptoms.signals import Signal
 KIND = "weights-1"
 PROBES = 24  # numbers of a layer's sketch
 KEPT = 64  # elements of each tensor whose bits are kept
+SMALL = 50_000_000  # bytes of all files, which are read here: starting workers takes as long
 FEWEST = 4  # checkpoints that a growth law takes
 Tell = Callable[[int], None]
 
@@ -108,7 +109,7 @@ def weigh_all(checkpoints: Sequence[Checkpoint], cache: Cache, tell: Tell | None
 
 
 def _spread(names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    if len(names) < 2 or cores() < 2:
+    if len(names) < 2 or cores() < 2 or sum(Path(name).stat().st_size for name in names) < SMALL:
         single_threaded()
         yield from (answer for name in names for answer in _task([name]))
         return

@@ -47,7 +47,7 @@ def check(course: Course):
             Advice(
                 f"use no checkpoint before step {at:,} together with later ones" if at else "look which files are newer"
             ),
-            course.words.set("saving.resume", None, "resume from a saved state", "resume from the optimiser's state"),
+            course.words.set("saving.resume", None, "the LoRA file holds no step", "resume from the optimiser's state"),
         ),
         clean="each checkpoint goes on from the one before",
     )

@@ -138,13 +138,14 @@ def told_by(trainer: str, step: int) -> dict[str, str]:
 
 
 def grown(step: int, form: str = "kohya", rate: float = 1e-4) -> dict[str, Array]:
-    """Weights as after `step` steps of a healthy run: A as it began, B growing with the root of the step."""
+    """Weights as after `step` steps of a healthy run: A wandering off a little, B growing with the root of the step."""
     tensors = {}
     down, up = HALVES.get(form, ("lora_A", "lora_B"))
     width = WIDTHS[form]
     for block in range(BLOCKS):
         start, path = np.random.default_rng(block), np.random.default_rng(100 + block)
         tensors[LAYERS[form].format(block, down)] = start.normal(0, width**-0.5, (RANK, width))
+        tensors[LAYERS[form].format(block, down)] += rate * math.sqrt(step) * path.normal(0, 1, (RANK, width))
         drift = path.normal(0, 1, (width, RANK))
         wander = np.random.default_rng(step * 7 + block).normal(0, 1, (width, RANK))
         tensors[LAYERS[form].format(block, up)] = rate * (math.sqrt(step) * 2 * drift + 3 * wander) * (step > 0)

@@ -1,0 +1,82 @@
+"""What `lora-doctor train` measured itself while it trained: losses on fixed noise and the prompt's weight, as signals.
+
+The rows of `monitors.jsonl` are those `symptoms.window` describes. Losses are relative to the base model's at the same
+noise, so that the logarithm of held-out by training loss is 0 at the start, and grows as pictures are learned by heart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lora_doctor.runs.facts import Curve as Logged
+from lora_doctor.runs.facts import Run
+from lora_doctor.runs.roles import HELD_OUT, curve_of
+from lora_doctor.symptoms.signals import Signal
+from lora_doctor.symptoms.tracks import held_out
+from lora_doctor.symptoms.window import Curve, Window, best_window, sensitivities
+from lora_doctor.symptoms.window import curve_of as losses_of
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def rows_of(run: Run) -> list[dict[str, Any]]:
+    """The rows of lora-doctor's own monitors; none for other trainers' runs."""
+    if run.trainer != "lora-doctor":
+        return []
+    from lora_doctor.train.folder import RunFolder, read_rows
+
+    return read_rows(RunFolder(run.folder).monitors)
+
+
+def monitored(rows: Rows) -> Iterator[Signal]:
+    """Every signal in them."""
+    curves = {name: losses_of(rows, name) for name in ("train", "held_out", "shifted")}
+    own, held, shifted = curves["train"], curves["held_out"], curves["shifted"]
+    if held is not None:
+        means = _means(held)
+        logged = Logged("stable_loss/held_out", tuple(means), tuple(means.values()), (), "monitors.jsonl")
+        yield from held_out(logged, len(held.losses))
+    if own is not None and held is not None:
+        yield from _gap("heldout_gap", held, own)
+    if own is not None and shifted is not None:
+        yield from _gap("augmentation_gap", shifted, own)
+    obeyed = sensitivities(rows)
+    if obeyed:
+        steps = tuple(sorted(obeyed))
+        yield Signal("prompt_sensitivity", steps, tuple(obeyed[s] for s in steps), (), 1.0, "the base model")
+
+
+def _means(curve: Curve) -> dict[int, float]:
+    count = len(curve.losses)
+    return {step: sum(image[k] for image in curve.losses) / count for k, step in enumerate(curve.steps)}
+
+
+def _gap(name: str, outside: Curve, inside: Curve) -> Iterator[Signal]:
+    """log of the loss outside the training images by that inside, at the steps that have both."""
+    far, near = _means(outside), _means(inside)
+    steps = tuple(step for step in far if near.get(step, 0) > 0 and far[step] > 0)
+    values = tuple(math.log(far[step] / near[step]) for step in steps)
+    counts = (min(len(outside.losses), len(inside.losses)),) * len(steps)
+    if steps:
+        yield Signal(name, steps, values, counts, 0.0, "the base model")
+
+
+def window_of(run: Run, rows: Rows) -> Window | None:
+    """The checkpoints worth keeping, where a loss on images that were not trained on is known at three steps or more.
+
+    A trainer's own log has one number for all held-out images: whether another draw of them would choose the same
+    checkpoint can't be asked, and the confidence stays at a half.
+    """
+    saved = [each.step for each in run.checkpoints if each.step]
+    if rows:
+        found = best_window(rows, saved)
+        return found if found.verdict != "unknown" else None
+    logged = curve_of(run.curves, HELD_OUT)
+    if logged is None or run.axis != "step" or not saved:
+        return None
+    points = {s: v for s, v in zip(logged.steps, logged.values) if math.isfinite(v)}
+    made = [{"monitor": "loss", "set": "held_out", "step": s, "losses": [[v]]} for s, v in sorted(points.items())]
+    found = best_window(made, saved)
+    return found if found.verdict != "unknown" else None
