@@ -117,6 +117,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, Setting[Any], Callable[[Any], Any]]
     yield "validation.size", plan.validation.size, _same
     yield "validation.seed", plan.validation.seed, _seed
     yield "saving.every_steps", plan.saving.every_steps, lambda value: int(value) or None
+    yield "saving.every_epochs", plan.saving.every_epochs, lambda value: value or None
+    yield "validation.every_epochs", plan.validation.every_epochs, lambda value: value or None
     yield "training.steps", plan.steps, int
     yield "training.epochs", plan.epochs, _same
     yield "training.batch_size", plan.batch_size, int

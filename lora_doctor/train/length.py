@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lora_doctor.train.job import Job
+
+if TYPE_CHECKING:
+    from lora_doctor.train.sampler import Order
 
 
 class Trained(NamedTuple):
@@ -23,7 +26,14 @@ def steps_of(job: Job, limits: Mapping[str, float]) -> tuple[int, str]:
     return min(ends)
 
 
-def _of_data(job: Job, limits: Mapping[str, float]) -> Iterator[tuple[int, str]]:
+def epoch_steps(job: Job) -> float:
+    """Optimiser steps of one epoch, parts of a step counted."""
+    order, _ = _ordered(job)
+    return order.batches(0) / job.training.accumulation
+
+
+def _ordered(job: Job) -> tuple[Order, Trained]:
+    """The order of batches of the images trained on."""
     from lora_doctor.train.images import items_of, read_pictures
     from lora_doctor.train.sampler import Order
     from lora_doctor.train.split import split
@@ -31,7 +41,12 @@ def _of_data(job: Job, limits: Mapping[str, float]) -> Iterator[tuple[int, str]]
     items = items_of(job, split(read_pictures(job).pictures, job.validation.held_out).train)
     repeats = [item.repeats for item in items]
     order = Order([item.bucket for item in items], repeats, job.training.batch_size, job.training.seed)
-    images, shown = len({item.picture.path for item in items if not item.picture.regularisation}), sum(repeats)
+    distinct = {item.picture.path for item in items if not item.picture.regularisation}
+    return order, Trained(len(distinct), sum(repeats))
+
+
+def _of_data(job: Job, limits: Mapping[str, float]) -> Iterator[tuple[int, str]]:
+    order, (images, shown) = _ordered(job)
     epochs, exposures = limits.get("epochs"), limits.get("exposures")
     if epochs:
         steps = order.steps(epochs, job.training.accumulation)

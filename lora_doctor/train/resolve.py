@@ -80,7 +80,7 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
         dropped=(*missing, *(dropped_of(plan) if plan.trainer != OWN else ())),
         **tables,
     )
-    return with_length(job, limits)
+    return with_epochs(with_length(job, limits), values)
 
 
 def _values(plan: Plan, told: Mapping[str, Any]) -> Values:
@@ -318,6 +318,26 @@ def with_length(job: Job, limits: Mapping[str, float]) -> Job:
     steps, reason = steps_of(job, limits)
     reasons = {**job.reasons, "training.steps": reason or job.reasons.get("training.steps", "")}
     return job._replace(training=job.training._replace(steps=steps), reasons=reasons)
+
+
+def with_epochs(job: Job, values: Values) -> Job:
+    """Intervals that other trainers count in epochs, in steps, where no interval in steps was written."""
+    saving, validation = _every(job, values, "saving"), _every(job, values, "validation")
+    if saving is not None:
+        job = job._replace(saving=job.saving._replace(every_steps=saving.value))
+    if validation is not None:
+        job = job._replace(validation=job.validation._replace(every_steps=validation.value))
+    found = {"saving.every_steps": saving, "validation.every_steps": validation}
+    return job._replace(reasons={**job.reasons, **{key: each.reason for key, each in found.items() if each}})
+
+
+def _every(job: Job, values: Values, table: str) -> Value | None:
+    from lora_doctor.train.length import epoch_steps
+
+    told, own = values.get(f"{table}.every_epochs"), values[f"{table}.every_steps"]
+    if told is None or DEFAULT not in own.reason:
+        return None
+    return Value(max(1, round(epoch_steps(job) * told.value)), f"{told.value:g} epochs, {told.reason}")
 
 
 def as_toml(job: Job, *, defaults: bool = True) -> str:

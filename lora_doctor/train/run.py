@@ -63,22 +63,23 @@ def loop(run: Run) -> End:
         loss = torch.zeros((), device=accelerator.device)
         for part, batch in enumerate(run.data.steps(step - 1)):  # fetch
             error = forward(run, batch, seed_of(job.training.seed, step, accelerator.process_index, part))
-            accelerator.backward(error / job.training.accumulation)
+            accelerator.backward(error / job.training.accumulation)  # backward
             loss += error.detach() / job.training.accumulation
-        norm = _clipped(run, weights)
+        norm = _clipped(run, weights)  # clip
         metrics = _measured(run, loss, norm, begun)
-        run.optimizer.step()
+        run.optimizer.step()  # step
         run.optimizer.zero_grad(set_to_none=True)
         if job.optimizer.max_norm is not None:
             optimizers.limit_norm(optimizers.factors(run.models), job.optimizer.max_norm)
         if run.average is not None:
             run.average.update(weights, step)
-        append_row(run.folder.log, {"step": step, **metrics})
+        if accelerator.is_main_process:
+            append_row(run.folder.log, {"step": step, **metrics})
         state = _state(run, step, metrics)
-        halt = run.watchers.step(state)
-        ending = halt is not None or state.last or run.interrupt.asked
+        halt = run.watchers.step(state)  # watch
+        ending = _agreed(run, halt is not None or state.last or run.interrupt.asked)
         if ending or step % job.saving.every_steps == 0:
-            save(run, step)
+            save(run, step)  # save
             run.watchers.saved(state)
         if ending:
             return _end(run, state, halt.reason if halt is not None else None)
@@ -113,6 +114,14 @@ def _clipped(run: Run, weights: Any) -> torch.Tensor:
     limit = run.job.optimizer.gradient_clip or float("inf")
     norm: torch.Tensor = torch.as_tensor(run.accelerator.clip_grad_norm_(parameters, limit))
     return norm
+
+
+def _agreed(run: Run, ending: bool) -> bool:
+    """Whether any process wants to end: all of them then do."""
+    if run.accelerator.num_processes == 1:
+        return ending
+    wish = torch.tensor(float(ending), device=run.accelerator.device)
+    return bool(run.accelerator.reduce(wish, "sum") > 0)
 
 
 def _measured(run: Run, loss: torch.Tensor, norm: torch.Tensor, begun: float) -> dict[str, float]:

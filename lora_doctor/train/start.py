@@ -24,11 +24,13 @@ from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
 from lora_doctor.train.live import Live
 from lora_doctor.train.lock import alone
+from lora_doctor.train.loggers import Loggers
 from lora_doctor.train.preflight import preflight
 from lora_doctor.train.resolve import as_toml
 from lora_doctor.train.stop import Stops
 from lora_doctor.train.targets import said
 from lora_doctor.train.trouble import told
+from lora_doctor.train.validation import Samples
 from lora_doctor.train.view import View
 from lora_doctor.train.watch import Watchers
 from lora_doctor.write import write_beside
@@ -61,9 +63,10 @@ def train(job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None
     return end
 
 
-def watchers_of(job: Job, live: Live) -> Watchers:
-    """Who looks at the run."""
-    return Watchers((View(live), Stops()))
+def watchers_of(live: Live, say: Say) -> Watchers:
+    """Who looks at a run."""
+    view = View(live)
+    return Watchers((view, Loggers(say), Samples(say, view.doing), Stops()))
 
 
 def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, checkpoint: Path | None = None) -> run.Run:
@@ -80,6 +83,8 @@ def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, check
     for component, found in reach.items():
         count = sum(p.numel() for name, p in weights.items() if name.startswith(f"{component}."))
         say(f"{component}: {said(found, count)}")
+    if job.memory.compile:
+        models.denoiser.compile()
     average = Average(weights, job.optimizer.ema_decay) if job.optimizer.ema else None
     optimizer = accelerator.prepare_optimizer(optimizers.build(job, _groups(job, family, weights)))
     data = prepare(
@@ -93,6 +98,8 @@ def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, check
     )
     for note in data.notes:
         say(note)
+    if not accelerator.is_main_process:
+        watchers = Watchers()  # one process looks, draws and writes
     made = run.Run(
         job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
     )

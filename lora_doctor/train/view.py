@@ -14,26 +14,33 @@ class View:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._times: list[float] = []
+        self._shown: Shown | None = None
 
     def begin(self, state: State) -> None:
-        """Nothing to show yet."""
+        """Nothing to show yet but where it stands."""
+        self._shown = Shown(state.step, state.steps)
+
+    def doing(self, what: str) -> None:
+        """Show what is done instead of training; an empty text when it is over."""
+        if self._shown is not None and self._live.terminal:
+            self._shown = self._shown._replace(doing=what)
+            self._live.show(self._shown, now=True)
 
     def step(self, state: State) -> Halt | None:
         """Show this step; never ends the run."""
         self._times = [*self._times[-RECENT + 1 :], state.metrics["seconds"]]
         seconds = sorted(self._times)[len(self._times) // 2]
-        self._live.show(
-            Shown(
-                state.step,
-                state.steps,
-                seconds_left=seconds * (state.steps - state.step),
-                rate=state.metrics["learning_rate"],
-                gradient=state.metrics["gradient_norm"],
-                seconds=seconds,
-                images=state.job.images_per_step / seconds if seconds else None,
-                memory=_memory(state),
-            )
+        self._shown = Shown(
+            state.step,
+            state.steps,
+            seconds_left=seconds * (state.steps - state.step),
+            rate=state.metrics["learning_rate"],
+            gradient=state.metrics["gradient_norm"],
+            seconds=seconds,
+            images=state.job.images_per_step / seconds if seconds else None,
+            memory=_memory(state),
         )
+        self._live.show(self._shown)
         return None
 
     def saved(self, state: State) -> None:

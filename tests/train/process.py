@@ -41,7 +41,7 @@ def config(folder: Path, model: Path, **tables: dict[str, Any]) -> Path:
         "schedule": {"name": "cosine", "warmup_steps": 2},
         "precision": {"compute": "fp32", "base": "fp32", "text_encoder": "fp32", "save": "fp32"},
         "memory": {"gradient_checkpointing": False},
-        "validation": {"held_out": 0, "every_steps": 0},
+        "validation": {"held_out": 0, "every_steps": 0, "sampler_steps": 1, "size": [32, 32], "strengths": [1.0]},
         "saving": {"every_steps": 3},
     }
     for name, changed in tables.items():

@@ -39,6 +39,9 @@ def test_a_whole_run(tmp_path: Path, model: Path, call: Call) -> None:
     assert [row["step"] for row in read_rows(folder.log) if "loss" in row] == list(range(1, 13))
     record = json.loads(folder.run.read_bytes())
     assert (record["status"], record["step"]) == ("finished", 12)
+    samples = read_rows(folder.samples)
+    assert {row["step"] for row in samples} == {0, 12}
+    assert all((folder.root / row["file"]).is_file() for row in samples)
     tensors = load_file(folder.checkpoint(12) / "pytorch_lora_weights.safetensors")
     assert any(value.any() for name, value in tensors.items() if "lora_B" in name), "nothing was learned"
     resolved = tomllib.loads(folder.config.read_text())

@@ -174,3 +174,17 @@ def test_toml_holds_any_text(folders: dict[str, Path]) -> None:
     words = 'quo"te, back\\slash, line\nend, tab\t, ünï, \x7f'
     job = job_of(own("# nothing"), folders, **{"training.steps": 1, "captions.trigger": words})
     assert tomllib.loads(as_toml(job))["captions"]["trigger"] == words
+
+
+def test_intervals_in_epochs_become_steps(folders: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "seed.sh").write_text(
+        "accelerate launch train_dreambooth_lora_sana.py --pretrained_model_name_or_path=a/Sana_1600M_1024px_diffusers "
+        "--instance_data_dir=x --output_dir=run --instance_prompt='a ring' --max_train_steps=500 "
+        "--validation_prompt='a ring' --validation_epochs=25 --gradient_accumulation_steps=2\n"
+    )
+    (plan,) = plans_of(tmp_path / "seed.sh")
+    job = job_of(plan, folders)
+    assert (len(job.data[0].names), job.training.batch_size, job.training.accumulation) == (4, 4, 2)
+    assert job.validation.every_steps == 12  # 25 epochs of half a step
+    assert job.reasons["validation.every_steps"].startswith("25 epochs, --validation_epochs, seed.sh line 1")
+    assert job.data[0].prompt is None, "--data has captions of its own"
