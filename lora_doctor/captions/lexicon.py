@@ -26,12 +26,12 @@ EXAMPLES = {
 # Words of several senses count only where their neighbours say which: gold before a thing, light behind its kind.
 _TERMS = {
     "material": r"""
-        (?:rose |white |yellow |solid )?gold(?= (?:ring|band|chain|leaf|plated|necklace|bracelet|earring|watch
+        (?:rose|white|yellow|solid) gold|gold(?= (?:ring|band|chain|leaf|plated|necklace|bracelet|earring|watch
         |engagement
         |wedding|pendant|jewel|coin|frame|thread))|\d{1,2}\s?(?:k|kt|karat|carat)\b
-        |golden (?:ring|chain|metal)|made (?:of|from) \w+|(?:sterling )?silver(?! hair| car| light| screen| eye|-)
+        |golden (?:ring|chain|metal)|made (?:of|from) \w+|(?:sterling )?silver(?! hair| car| light| screen| eye| medal|-)
         |platinum(?! blond| hair|-)|brass|bronze|copper
-        |(?:stainless )?steel|wrought iron|cast iron|iron (?:gate|railing|frame)|alumini?um|titanium|chrome
+        |(?:stainless )?steel|(?:wrought |cast )?iron(?! man| maiden| grip| age| will)|pewter|alumini?um|titanium|chrome
         |metal(?:lic)?|diamonds?|gem(?:stone)?s?|rub(?:y|ies)|sapphires?|emeralds?|pearls?|opals?|amethysts?|topaz
         |quartz|crystals?|glass|ceramics?|porcelain|clay|terracotta|marble|granite|slate(?! blue| grey| gray)
         |limestone|concrete|bricks?|sandstone|stone(?:ware)?|wood(?:en)?|oak|walnut|pine|mahogany|bamboo|rattan|wicker
@@ -43,7 +43,7 @@ _TERMS = {
         |cracked|weathered|worn(?! by| over| as| with| on| under| in| open| off| low| high| loose)
         |rust(?:y|ed)?|patina|scratched|engrav(?:ed|ing)s?|embossed|carved|woven|quilted
         |ribbed|fuzzy|fluffy|silky|velvety|facet(?:s|ed)?|translucent|transparent|reflective|iridescent|pearlescent
-        |bumpy|porous|crisp|wet|dusty|frosted|bevell?ed|brush ?strokes?|impasto|freckle[sd]?|stubble|coarse|pitted
+        |bumpy|porous|crisp|wet|dusty|frosted|bevell?ed|brush ?strokes?|impasto|freckle[sd]?|stubble|coarse|pitted|crackled?|waxy|knurled|ridged|grooved|knobbly|gnarled|lacquered|glazed
         |veined|peeling|crumpled|pleated|sheer|sparkling|glittering|gleaming|lustrous|satin finish""",
     "lighting": r"""
         (?:soft|hard|harsh|warm|cool|cold|natural|ambient|diffused?|dim|bright|dramatic|studio|window|side|rim|key|fill
@@ -51,12 +51,13 @@ _TERMS = {
         |street|candle|available|dappled|volumetric|back|day|sun|moon|spot|ring)[- ]?light(?:ing|s)?|lighting
         |(?:well|dimly|softly|brightly|back|side|sun|candle|moon|warmly)[- ]?lit|lit (?:by|from|with)|sunshine
         |golden hour|blue hour|overcast|chiaroscuro|rembrandt|neon (?:signs?|glow)|fluorescent|god rays|shadows?
-        |silhouett(?:e|ed)|flash|soft ?box(?:es)?|sunset|sunrise|dusk|dawn|twilight|specular|highlights?|glow(?:ing|s)?
+        |silhouett(?:e|ed)|flash|soft ?box(?:es)?|sunset|sunrise|haze|hazy|streetlamps?|lamp(?:s|light)?|lanterns?
+        |(?:morning|afternoon|evening|midday|noon|setting|rising|low|late|warm|harsh|winter|summer|bright) sun|dusk|dawn|twilight|specular|highlights?|glow(?:ing|s)?
         |high[- ]key|low[- ]key|illuminat(?:ed|ing|ion|es)|light (?:falls|falling|streams|streaming|from|coming)""",
     "camera angle": r"""
         (?:extreme )?close[- ]?ups?|macro(?: shot| view)?|wide[- ]shot|medium[- ](?:close-up|shot)|long shot
         |full[- ]body|full[- ]length|half[- ]body|upper body|waist[- ]up|cowboy shot|head ?shots?|bust (?:shot|portrait)
-        |portrait (?:shot|of)|in profile|profile (?:view|shot)|side[- ](?:view|profile)|side-on
+        |portrait (?:shot|of)|in profile|profile (?:view|shot|of)|side[- ](?:view|profile)|side-on
         |from (?:the )?(?:side|above|below|behind|front|left|right)|front(?:al)?[- ]view|(?:back|rear)[- ]view
         |three[- ]quarters?(?: view)?|3/4 view|top[- ]down|overhead (?:view|shot)|bird'?s[- ]eye|aerial
         |drone (?:shot|view)|worm'?s[- ]eye|(?:low|high|dutch|oblique|camera)[- ]angle|eye[- ]level
@@ -74,20 +75,28 @@ _TERMS = {
         |(?:background|foreground|backdrop) (?:is |are )?(?:\w+ )?(?:blurred|blurry|out of focus)|defocus(?:ed)?
         |tack sharp|sharp throughout|f\s?/\s?\d(?:\.\d)?""",
     "background": r"""
-        backgrounds?|backdrops?|behind (?:him|her|it|them|the)|in front of|against (?:a|an|the)
-        |(?:in|on|at|inside|outside|by|near|through|along) (?:a|an|the)?(?: ?\w+){0,2}? ?(?:street|room|kitchen|bedroom
-        |office|beach|forest|woods|park|garden|field|mountains?|city|wall|floor|table(?:top)?|desk|counter|shelf|window
-        |lake|river|ocean|sea|road|museum|shop|store|restaurant|cafe|bar|bridge|desert|jungle|rooftop|stage|studio
-        |meadow|valley|station|library|church|market|bathtub|bench|sofa|couch|bed|velvet|slate|sand|marble|stone
-        |concrete|linen|grass|snow|moss|silk|paper)
-        |indoors?|outdoors?|interior|landscape|cityscape|skyline|seamless|isolated|void|surroundings
+        backgrounds?|backdrops?|behind(?: (?:him|her|it|them|the))?|in front of|against (?:a|an|the)
+        |(?:in|on|at|inside|outside|by|near|through|along|down|up|across|under|above|over|beside|beneath|into|onto|of)
+        (?: (?:a|an|the|its|his|her|their))?(?: [\w-]+){0,2}? (?:street|room|kitchen|bedroom|bathroom
+        |hall(?:way)?|corridor|stairs?|staircase|office|classroom|library|museum|gallery|theat(?:er|re)|shop|store|mall
+        |market|restaurant|cafe|diner|bar|pub|club|church|cathedral|temple|castle|palace|barn|stable|garage|workshop
+        |factory|warehouse|hospital|station|platform|airport|train|bus stop|subway|underground|tunnel|bridge|harbou?r
+        |pier|dock|promenade|beach|shore|coast|cliffs?|rocks?|dunes?|desert|forest|woods|jungle|park|garden|orchard
+        |vineyard|field|meadow|farm|valley|hill(?:s|side|top)?|mountains?|canyon|cave|lake|pond|river|stream|waterfall
+        |ocean|sea|snow|ice|city|town|village|alley(?:way)?|courtyard|square|plaza|sidewalk|pavement|road|highway|path
+        |trail|parking lot|rooftop|roof|balcony|terrace|porch|ledge|wall|floor|ceiling|window(?:sill)?|door(?:way|step)?
+        |table(?:top)?|desk|counter|shelf|shelves|bench|sofa|couch|bed|bathtub|pool|rug|carpet|blanket|cloth|stage
+        |studio|stadium|arena|gym|playground|velvet|slate|sand|marble|stone|concrete|linen|grass|moss|silk|paper(?! of)
+        |water|fog|mist)
+        |(?:night|cloudy|blue|gr[ae]y|stormy|starry|evening|morning|open|clear) sky|in the distance|far away
+        |indoors?|outdoors?|interior|landscape|seascape|cityscape|skyline|seamless|isolated|void|surroundings
         |environment|scenery""",
     "style": r"""
         photo(?:s|graph|graphs|graphy|realism|realistic)?|hyper-?realistic
         |(?:oil |acrylic |digital |gouache )?paintings?|water-?colou?rs?|gouache|sketch(?:es)?|drawings?|illustrations?
         |cartoon|anime|manga|comic|(?:3d )?render(?:ing|ed)?|cgi|vector art|pixel art|line ?art
         |charcoal (?:drawing|sketch)|pastels|pastel (?:drawing|painting)
-        |concept art|cinematic|polaroid|kodak|portra|vintage|retro|minimalis(?:t|m)|baroque|impressionis(?:t|m|tic)
+        |concept art|cel[- ]shad(?:ed|ing)|character sheet|cinematic|polaroid|kodak|portra|vintage|retro|minimalis(?:t|m)|baroque|impressionis(?:t|m|tic)
         |art deco|art nouveau|surreal(?:ism|ist)?|pop art|noir|monochrome|black and white|sepia|editorial
         |in the style of|(?<!-)style(?! of (?:her|his|dress))|wood-?cut|stained glass|low poly|claymation
         |engraving|collage|film (?:grain|still)
