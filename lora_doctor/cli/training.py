@@ -68,6 +68,7 @@ class Request(NamedTuple):
 
 def run(request: Request) -> int:
     """Train, or show what would be trained; returns the exit code."""
+    from lora_doctor.train.preflight import preflight
     from lora_doctor.train.resolve import as_toml, resolve
 
     document, plan = _plan(request)
@@ -79,7 +80,7 @@ def run(request: Request) -> int:
         chosen = _document(job.output, as_toml(job, defaults=False))
         if _is_refused(request, chosen):
             return 1
-    found = _fitting(job)
+    found = preflight(job)
     if request.dry_run:
         return _show(job, resolved, found)
     checkpoint = _gone_on(job, resolved)
@@ -169,18 +170,6 @@ def _report(result: Result) -> None:
     colour = wants_colour(sys.stdout)
     report = Report(result.files, result.found, failed=len(result.problems), width=terminal_width(), colour=colour)
     click.echo(render(report, "text"), nl=False, color=True)
-
-
-def _fitting(job: Job) -> Preflight:
-    """What the model's headers say of the job; what does not fit is told with its place in the config."""
-    from lora_doctor.train.preflight import preflight
-    from lora_doctor.train.targets import UnfitError
-
-    try:
-        return preflight(job)
-    except UnfitError as error:
-        reason = job.reasons.get(error.key, "")
-        raise SourceError(error.sentence + (f" ({reason})" if reason not in ("", "default") else "")) from None
 
 
 def _show(job: Job, resolved: str, found: Preflight) -> int:

@@ -43,7 +43,10 @@ def folder_of(reference: str | None) -> Path:
         SourceError: there is none.
     """
     if not reference:
-        return micro_klein()
+        path = micro_klein()
+        if not path.is_dir():
+            raise SourceError("no model was given, and no micro model is installed: --model FOLDER (diffusers)")
+        return path
     path = Path(os.path.expandvars(reference)).expanduser()
     if path.is_file():
         raise SourceError(

@@ -251,8 +251,8 @@ def test_torch_waits_for_the_preflight(tmp_path: Path, sana_folder: Path, args: 
         (["--data", "images", "--output", "images/0.png/run", "--steps", "1"], "can't be written: not a directory"),
         (["missing.toml"], "missing.toml: can't be read"),
         (["--data", "images", "--output", "run", "--steps", "1", "--model", "images"], "has no model_index.json"),
-        (["run.toml", "--resolution", "102"], "`data.0.resolution`: 102 px is no multiple of 4"),
-        (["targets.toml"], r"`adapter.targets`: 'to_x' matches no layer"),
+        (["run.toml", "--resolution", "102"], "`data.0.resolution` (--resolution): 102 px is no multiple of 4"),
+        (["targets.toml"], "`adapter.targets` (targets.toml line 12): 'to_x' matches no layer"),
     ],
 )
 def test_bad_input_is_one_sentence(

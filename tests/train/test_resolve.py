@@ -133,13 +133,12 @@ def test_wrong_values_are_a_sentence(text: str, sentence: str, folders: dict[str
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        (None, "no model was given"),
         ("nobody/nothing", "hf download nobody/nothing"),
         ("fixtures", "has no model_index.json"),
         ("README.md", "is a single file"),
     ],
 )
-def test_models_that_are_not_there(model: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_are_not_there(model: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with pytest.raises(SourceError, match=sentence):
         resolve(own("[training]\nsteps = 1"), {"model.path": model, "data": str(IMAGES), "output": "/tmp/run"})
