@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from lora_doctor.runs.facts import Checkpoint, Files, Layout, Sample
@@ -31,6 +33,15 @@ def read(files: Files) -> Layout:
     return Layout(tuple(best[step] for step in sorted(best)), tuple(samples), logs, configs)
 
 
+def status(root: Path) -> str:
+    """How the run stands by its own word; "" where it says nothing."""
+    try:
+        found = json.loads(RunFolder(root).run.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(found.get("status") or "") if isinstance(found, dict) else ""
+
+
 def _sample(files: Files, row: dict[str, Any]) -> Sample | None:
     """A row of the list; one whose picture is not there is no sample."""
     name, step = row.get("file"), row.get("step")
@@ -41,7 +52,7 @@ def _sample(files: Files, row: dict[str, Any]) -> Sample | None:
     return Sample(
         files.path(name),
         step,
-        slot=prompt,
+        slot=str(row.get("slot") or prompt),
         prompt=prompt,
         seed=seed if isinstance(seed, int) else None,
         kind=str(row.get("kind") or ""),

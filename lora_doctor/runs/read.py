@@ -8,17 +8,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from lora_doctor.derived import effective_batch, total_steps
+from lora_doctor.plan import Plan
 from lora_doctor.runs.checkpoints import read_checkpoints, steps_per_epoch
 from lora_doctor.runs.config import plan_beside, plan_of, with_dataset
 from lora_doctor.runs.facts import Aside, Checkpoint, Curve, Files, Layout, Run, Sample
 from lora_doctor.runs.gaps import gaps_of
 from lora_doctor.runs.logs import read_logs
+from lora_doctor.runs.native import status
 from lora_doctor.runs.walk import list_files
 from lora_doctor.source.document import SourceError
 
 # In the order in which equal claims are settled.
 MODULES = ("native", "ai_toolkit", "onetrainer", "diffusion_pipe", "simpletuner", "kohya", "diffusers")
 KOHYA = ("sd-scripts", "kohya_ss", "musubi-tuner")  # trainers with one and the same layout
+ANOTHER = "another run's checkpoints: move them to a folder of their own to diagnose them"
 RECENT = 600.0  # seconds since the last write in which a run that has not reached its end counts as running
 
 
@@ -55,11 +59,31 @@ def read_run(folder: Path, *, config: Path | None = None, dataset: Path | None =
     if dataset is not None:
         plan = with_dataset(plan, dataset, trainer)
     curves, unread = read_logs(files, layout.logs)
-    aside += [*unread, *(Aside(name, "another run's checkpoints: move them to a folder of their own to diagnose them")
-                         for name in layout.other_runs)]  # fmt: skip
+    curves = _in_steps(curves, plan)
+    aside += [*unread, *_strangers(files, layout), *(Aside(name, ANOTHER) for name in layout.other_runs)]
     run = Run(folder, trainer, tuple(checkpoints), layout.samples, tuple(curves), plan, aside=tuple(aside))
     run = _told(_on_one_axis(_final(run)))
     return run._replace(gaps=gaps_of(run), running=_running(run))
+
+
+def _strangers(files: Files, layout: Layout) -> list[Aside]:
+    """Weights that lie beside the checkpoints under a name that is none of theirs."""
+    known = {each.path for each in layout.checkpoints}
+    loose = [name for name in files.names if "/" not in name and name.endswith(".safetensors")]
+    others = [
+        name for name in loose if files.path(name) not in known and not name.startswith(layout.other_runs or ("/",))
+    ]
+    return [Aside(name, "has no name of this run's checkpoints") for name in others]
+
+
+def _in_steps(curves: list[Curve], plan: Plan | None) -> list[Curve]:
+    """diffusion-pipe can log by examples seen: as many to a step as the batch has."""
+    if plan is None or plan.trainer != "diffusion-pipe" or plan.get("x_axis_examples").value is not True:
+        return curves
+    batch = effective_batch(plan)
+    if not batch:
+        return []
+    return [curve._replace(steps=tuple(step // batch for step in curve.steps)) for curve in curves]
 
 
 def nothing(folder: Path, aside: Sequence[Aside]) -> str:
@@ -94,8 +118,6 @@ def _musubi(checkpoints: Iterable[Checkpoint]) -> bool:
 
 def _final(run: Run) -> Run:
     """The file written at the end, at the last step that the log or, without one, the plan tells."""
-    from lora_doctor.derived import total_steps
-
     told = last_step(run.curves) or (total_steps(run.plan) if run.plan else None)
     known = max((each.step for each in run.dated if each.step is not None), default=0)
     if not told or told < known:
@@ -172,9 +194,9 @@ def last_step(curves: Iterable[Curve]) -> int | None:
 
 
 def _running(run: Run) -> bool:
-    """Whether files were written moments ago and the planned end is not reached."""
-    from lora_doctor.derived import total_steps
-
+    """Whether the run says so, or files were written moments ago and the planned end is not reached."""
+    if run.trainer == "lora-doctor":
+        return status(run.folder) == "running"
     planned = total_steps(run.plan) if run.plan else None
     reached = max((*run.steps, last_step(run.curves) or 0), default=0)
     if planned is None or run.axis != "step" or reached >= planned - 1:

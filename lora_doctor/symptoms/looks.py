@@ -18,6 +18,7 @@ from lora_doctor.runs.facts import Sample
 from lora_doctor.symptoms.signals import Signal
 
 FEWEST = 2  # samples of a step that are compared with one another
+KNEE = 3.0  # standard deviations from the base's pictures at which a strength is too high
 EARLY = 0.1  # of the run: the first samples stand in for step 0 up to here
 SPREAD = {"chroma": 4.0, "contrast": 4.0, "detail": 0.12}  # smallest spreads that differences are measured in
 
@@ -61,6 +62,7 @@ def looks(looked: Looked, training: Array | None) -> tuple[Signal, ...]:
         found.append(_palette(looked, later, references))
     if first is not None:
         found += _against_first(looked, places, first)
+        found.append(_knee(looked, places[first]))
     found.append(_frozen(looked, places))
     found.append(_blank(looked, places))
     return tuple(signal for signal in found if signal is not None and signal.at)
@@ -97,11 +99,8 @@ def _off(
 ) -> Signal | None:
     """By how many robust standard deviations the median of a step lies above the nearer reference."""
     nearer = max(references, key=lambda each: float(np.median(value(each.pixels))))
-    measured = value(nearer.pixels)
-    middle = float(np.median(measured))
-    spread = max(1.4826 * float(np.median(np.abs(measured - middle))), SPREAD[_FLOORS[name]])
     steps = tuple(places)
-    values = tuple((float(np.median(value(looked.pixels[places[step]]))) - middle) / spread for step in steps)
+    values = tuple(_beyond(looked.pixels[places[step]], nearer.pixels, name) for step in steps)
     return Signal(name, steps, values, _counts(places), 0.0, nearer.name)
 
 
@@ -124,6 +123,37 @@ def _grid(looked: Looked, places: Places, base: Reference | None) -> Signal | No
     values = tuple(float(np.median(beyond[where])) for where in places.values())
     names = [looked.samples[i].path.name for where in places.values() for i in where if beyond[i] > 2]
     return Signal("grid", tuple(places), values, _counts(places), usual, base.name if base else "no grid", tuple(names))
+
+
+def _knee(looked: Looked, base: Sequence[int]) -> Signal | None:
+    """The highest strength of the last sweep at which neither detail nor colour stands out of the base's pictures."""
+    swept: dict[float, list[int]] = defaultdict(list)
+    last = max((s.step for s in looked.samples if s.step is not None and s.strength > 1), default=None)
+    for place, sample in enumerate(looked.samples):
+        if sample.step == last and sample.strength >= 1 and looked.pixels["ok"][place]:
+            swept[sample.strength].append(place)
+    strengths = sorted(swept)
+    if last is None or len(strengths) < 2:
+        return None
+    usual = looked.pixels[list(base)]
+    knee = strengths[0]
+    for strength in strengths:
+        if any(
+            _beyond(looked.pixels[swept[strength]], usual, name) > KNEE for name in ("oversaturation", "high_frequency")
+        ):
+            break
+        knee = strength
+    return Signal(
+        "strength_knee", (last,), (knee,), (sum(map(len, swept.values())),), strengths[-1], "the highest sampled"
+    )
+
+
+def _beyond(pixels: Array, reference: Array, name: str) -> float:
+    """By how many robust standard deviations a median lies above the reference's."""
+    measured = _VALUES[name](reference)
+    middle = float(np.median(measured))
+    spread = max(1.4826 * float(np.median(np.abs(measured - middle))), SPREAD[_FLOORS[name]])
+    return (float(np.median(_VALUES[name](pixels))) - middle) / spread
 
 
 def _palette(looked: Looked, places: Places, references: Sequence[Reference]) -> Signal | None:

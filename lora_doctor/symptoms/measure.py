@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from lora_doctor.dataset.arrays import need
 from lora_doctor.dataset.cache import Cache
-from lora_doctor.dataset.copies import find_copies
 from lora_doctor.dataset.exam import pictures
 from lora_doctor.dataset.record import Images
 from lora_doctor.dataset.scan import scan
+from lora_doctor.dataset.together import together
 from lora_doctor.derived import effective_batch, image_count, optimizer_family
 from lora_doctor.plan import Plan
 from lora_doctor.runs.facts import Aside, Run, Sample
@@ -92,7 +92,7 @@ def _with_kinds(run: Run, trigger: str) -> Run:
     word = trigger.lower()
 
     def told(sample: Sample) -> Sample:
-        if sample.kind or not sample.prompt:
+        if sample.kind not in ("", "user") or not sample.prompt:
             return sample
         text = sample.prompt.lower()
         return sample._replace(kind="trigger" if word in text or "[trigger]" in text else "plain")
@@ -151,7 +151,7 @@ def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None,
     like = None
     if training is not None:
         shown, own = training
-        copies = [[shown.names[i] for i in group.members] for group in find_copies(shown, store)]
+        copies = [group.names for group in together(shown, store).copies]
         side = Side(images, pixels, [each.step if each.strength == 1.0 else None for each in samples])
         like = likeness(side, Side(shown, own), store, copies)
         found += like.signals if like else ()
@@ -200,9 +200,10 @@ def _training(run: Run, store: Cache, tell: Tell | None):  # type: ignore[no-unt
 
 def _trained_prompts(run: Run, said: Captioned) -> int | None:
     """How many samples were made with a training caption: where copies show first."""
+    trained = sum(each.kind == "training" for each in run.samples)
     prompts = [each.prompt for each in run.samples if each.prompt]
-    if not prompts or not said.texts:
-        return None
+    if trained or not prompts or not said.texts:
+        return trained or None
     captions = {" ".join(text.lower().split()) for text in said.texts}
     return sum(" ".join(prompt.lower().split()) in captions for prompt in prompts)
 

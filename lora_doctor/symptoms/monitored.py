@@ -18,6 +18,7 @@ from lora_doctor.symptoms.tracks import held_out
 from lora_doctor.symptoms.window import Curve, Window, best_window, sensitivities
 from lora_doctor.symptoms.window import curve_of as losses_of
 
+ASKED = 6  # prompts that lora-doctor's monitors ask at least
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -45,7 +46,33 @@ def monitored(rows: Rows) -> Iterator[Signal]:
     obeyed = sensitivities(rows)
     if obeyed:
         steps = tuple(sorted(obeyed))
-        yield Signal("prompt_sensitivity", steps, tuple(obeyed[s] for s in steps), (), 1.0, "the base model")
+        counts = (ASKED,) * len(steps)
+        yield Signal("prompt_sensitivity", steps, tuple(obeyed[s] for s in steps), counts, 1.0, "the base model")
+    yield from _answers(rows)
+
+
+def _answers(rows: Rows) -> Iterator[Signal]:
+    """What prompts without the trigger, and unrelated ones, do; and how much of the change only strengthens."""
+    points: dict[str, dict[int, float]] = {"gating": {}, "drift": {}, "gain": {}}
+    for row in rows:
+        if row.get("monitor") != "prompts" or not row.get("step"):
+            continue
+        own, other = _number(row.get("drift")), _number(row.get("drift_unrelated"))
+        found = {"gating": _number(row.get("leakage")), "drift": other / own if own and other is not None else None}
+        gain = _number(row.get("gain"))
+        found["gain"] = abs(gain) if gain is not None else None
+        for name, value in found.items():
+            if value is not None:
+                points[name][int(row["step"])] = value
+    against = {"gating": "prompts with the trigger", "drift": "the LoRA's own prompts", "gain": "no change"}
+    for name, values in points.items():
+        if values:
+            at = tuple(sorted(values))
+            yield Signal(name, at, tuple(values[s] for s in at), (ASKED,) * len(at), 1.0, against[name])
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _means(curve: Curve) -> dict[int, float]:

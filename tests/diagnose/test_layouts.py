@@ -126,6 +126,21 @@ def test_what_is_broken_or_of_another_model_is_set_aside(tmp_path: Path) -> None
     assert "sdxl" in why["zwx_000000600.safetensors"]
 
 
+def test_weights_under_another_name_are_told(tmp_path: Path) -> None:
+    write_run(tmp_path, "ai-toolkit")
+    write_lora(tmp_path / "downloaded.safetensors", grown(5), {})
+    assert ("downloaded.safetensors", "has no name of this run's checkpoints") in read_run(tmp_path).aside
+
+
+def test_a_run_that_is_still_going(tmp_path: Path) -> None:
+    write_run(tmp_path, "lora-doctor")
+    assert not read_run(tmp_path).running
+    (tmp_path / "run.json").write_text('{"status": "running"}')
+    assert read_run(tmp_path).running
+    (tmp_path / "run.json").write_text("half of a fi")
+    assert not read_run(tmp_path).running
+
+
 def test_a_folder_of_numbered_files(tmp_path: Path) -> None:
     for step in (500, 1000):
         write_lora(tmp_path / f"mine_v2_{step}.safetensors", grown(step), {})

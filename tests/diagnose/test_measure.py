@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable
@@ -453,3 +454,48 @@ def test_sketches_tell_the_angle_between_checkpoints(tmp_path: Path) -> None:
     cosine = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in pairwise(exact)]
     guess = [float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in pairwise(sketches)]
     assert guess == pytest.approx(cosine, abs=0.12)
+
+
+def test_what_lora_doctors_own_monitors_measured(diagnosed: Run) -> None:
+    """Held-out loss that rises while the training loss falls, prompts that lose their weight, a sweep that breaks."""
+
+    def soft(step: int, slot: int) -> Array:
+        return _mixed(noisy(step, slot), np.full((192, 192, 3), 128, np.uint8), 0.5)
+
+    def watch(root: Path) -> None:
+        rows: list[dict[str, Any]] = []
+        for name in ("train", "held_out"):
+            rows.append({"step": 0, "monitor": "loss", "set": name, "base": True, "losses": [[0.5, 0.4]] * 8})
+        for step in (0, 100, 200, 300, 400):
+            fall, rise = 1 - step / 500, 1 + 0.2 * (step / 400 - 0.25) ** 2 - 0.0125 - 0.02 * (step > 0)
+            for name, factor in (("train", fall), ("held_out", rise)):
+                losses = [[0.5 * factor * (1 + 0.01 * i), 0.4 * factor] for i in range(8)]
+                rows.append({"step": step, "monitor": "loss", "set": name, "losses": losses})
+            asked = {
+                "sensitivity": 1 - step / 800,
+                "leakage": 0.95,
+                "drift": 0.2,
+                "drift_unrelated": 0.02,
+                "gain": 0.01,
+            }
+            rows.append({"step": step, "monitor": "prompts", **asked})
+        (root / "monitors.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        listed = (root / "samples.jsonl").read_text()
+        for strength in (1.5, 2.0):
+            for slot in range(4):
+                image = noisy(400, slot).astype(np.float32)
+                burnt = np.clip(image.mean() + (image - image.mean()) * 4, 0, 255).astype(np.uint8)
+                name = f"samples/step-000400/{slot}-strength-{strength:g}.png"
+                picture(root / name, burnt if strength == 2.0 else soft(390, slot))
+                row = {"step": 400, "file": name, "prompt": f"a photo of zwx {slot}", "seed": 42, "strength": strength}
+                listed += json.dumps(row) + "\n"
+        (root / "samples.jsonl").write_text(listed)
+
+    course, verdicts = diagnosed("lora-doctor", before=watch, paint=soft)
+    assert course.window is not None
+    assert course.window.pick == 100
+    assert course.signals["heldout_gap"].values[-1] > 1
+    assert course.signals["prompt_sensitivity"].values[-1] == pytest.approx(0.5)
+    assert course.signals["strength_knee"].values == (1.5,)
+    assert {"prompt-ignored", "trigger-leaks", "training-images-reproduced"} <= present(verdicts)
+    assert verdicts["base-forgotten"].state == "absent"
