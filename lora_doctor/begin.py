@@ -12,8 +12,8 @@ from typing import NamedTuple
 from lora_doctor.dataset.listing import Listing, list_folder
 from lora_doctor.dialects import native
 from lora_doctor.dialects.reader import Reader
-from lora_doctor.dialects.writers.known import PREVIEWS, RELEASES, Release
-from lora_doctor.models.families import FAMILIES, is_distilled, size_of
+from lora_doctor.dialects.writers.known import PREVIEWS
+from lora_doctor.models.families import FAMILIES, Family, is_distilled, size_of
 from lora_doctor.models.identify import ModelIdentity, identify
 from lora_doctor.plan import Plan
 from lora_doctor.recipes import RECIPES, Recipe
@@ -44,7 +44,6 @@ class Answers(NamedTuple):
     purpose: str = "subject"
     trigger: str = ""
     recipe: str = ""
-    prompt: str = ""
     trainer: str = "lora-doctor"
 
 
@@ -130,87 +129,138 @@ def _length(recipe: Recipe, images: int, batch: int) -> _Length:
     )
 
 
+class _Value(NamedTuple):
+    """One value of the config: its key, its plan field, and its reason."""
+
+    key: str
+    value: object
+    field: str
+    why: str = ""
+
+
+class _Known(NamedTuple):
+    """What the values follow from."""
+
+    answers: Answers
+    path: str
+    identity: ModelIdentity
+    recipe: Recipe
+    listing: Listing
+    held_out: int
+    length: _Length
+
+    @property
+    def cited(self) -> str:
+        return f"{self.recipe.id} recipe: {self.recipe.source}"
+
+    @property
+    def short(self) -> str:
+        return f"{self.recipe.id} recipe"
+
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.recipe.family]
+
+
 def _rows(
     answers: Answers, path: str, identity: ModelIdentity, recipe: Recipe, listing: Listing
 ) -> tuple[list[Row], dict[str, str], tuple[str, ...]]:
     """lora-doctor's own config as rows, with the reason of each plan field."""
-    family, count = FAMILIES[recipe.family], len(listing.images)
-    source = f"{recipe.id} recipe: {recipe.source}"
-    short = f"{recipe.id} recipe"
+    count = len(listing.images)
     held_out = round(count * 0.1) if count >= HELD_OUT_FROM and answers.trainer == "lora-doctor" else 0
-    batch = recipe.batch or 1
-    length = _length(recipe, count - held_out, batch)
-    rank = recipe.rank or 16
-    captions, caption_why, remarks = _captions(answers, listing)
-    every = max(1, round(length.steps / CHECKPOINTS))
-    size = size_of(identity.family, identity.size)
-    large = size is not None and (size.parameters or 0) > LARGE
-    preview = PREVIEWS[recipe.family]
-    prompts = _prompts(answers)
-    release = _release(identity)
-    name = _family_name(identity)
-    values: list[tuple[str, object, str, str]] = [
-        ("purpose", answers.purpose, "purpose", ""),
-        ("output", f"runs/{answers.trigger or answers.purpose}", "saving.folder", "checkpoints, samples and logs"),
-        ("model.path", path, "model_file", "the base model, not the distilled one" if release else ""),
-        ("model.family", name, "model", ""),
-        ("adapter.kind", "lora", "network.kind", ""),
-        ("adapter.rank", rank, "network.rank", source),
-        ("adapter.alpha", recipe.alpha if recipe.alpha is not None else rank, "network.alpha", short),
-        ("data.0.folder", listing.folder.absolute().as_posix(), "datasets.0.folder", f"{count} images"),
-        *((f"data.0.{key}", value, f"datasets.0.{field}", caption_why) for key, value, field in captions),
-        ("data.0.repeats", 1, "datasets.0.repeats", "the number of steps says how often images are shown"),
-        ("data.0.resolution", family.resolution, "datasets.0.resolution", f"what {family.title} was trained at"),
-        ("captions.trigger", answers.trigger or None, "trigger", "the word that calls the LoRA"),
-        ("captions.dropout", DROPOUT, "datasets.0.caption_dropout", "ai-toolkit's UI; BFL's workshop uses it too"),
-        ("buckets.aspect_ratios", True, "datasets.0.buckets", "nothing is cropped away to a square"),
-        ("training.steps", length.steps, "steps", length.why),
-        ("training.batch_size", 1, "batch_size", "fits the most cards" if batch > 1 else short),
-        ("training.accumulation", batch, "accumulation", f"images per step: {batch} ({short})"),
-        ("training.seed", 42, "seed", "so that the run can be repeated"),
-        ("optimizer.name", recipe.optimizer or "adamw", "optimizer.name", short),
-        ("optimizer.learning_rate", recipe.learning_rate, "optimizer.learning_rate", source),
-        ("optimizer.weight_decay", recipe.weight_decay, "optimizer.weight_decay", short),
-        ("optimizer.gradient_clip", 1.0, "optimizer.gradient_clip", "the trainers' common default"),
-        ("schedule.name", recipe.scheduler or "constant", "optimizer.scheduler", short),
-        ("schedule.warmup_steps", recipe.warmup_steps or 0, "optimizer.warmup_steps", short),
-        ("precision.compute", "bf16", "precision.compute", _why_bf16(recipe)),
-        (
-            "precision.base",
-            "fp8" if large else "bf16",
-            "precision.base",
-            "9 billion parameters in bf16 take 18 GB" if large else "",
-        ),
-        ("precision.adapter", "fp32", "network.dtype", "small updates are rounded away in 16 bits"),
-        ("precision.save", "bf16", "precision.save", "half the size, and programs compute in 16 bits"),
-        ("memory.gradient_checkpointing", True, "precision.gradient_checkpointing", "memory for speed"),
-        ("memory.cache_latents", True, "cache_latents", "images are encoded once"),
-        ("memory.cache_text", True, "cache_text", "captions are encoded once"),
-        (
-            "validation.prompts",
-            prompts,
-            "validation.prompts",
-            "with and without the trigger: what changed, what leaked",
-        ),
-        ("validation.every_steps", every, "validation.every_steps", f"{CHECKPOINTS} times a run, with the checkpoints"),
-        (
-            "validation.held_out",
-            held_out or 0,
-            "validation.held_out",
-            f"kept out ({held_out}): they tell when it is overtrained"
-            if held_out
-            else f"fewer than {HELD_OUT_FROM} images: none can be spared",
-        ),
-        ("validation.guidance", preview.guidance, "validation.guidance", f"what {family.title} is drawn with"),
-        ("validation.sampler_steps", preview.steps, "validation.sampler_steps", f"what {family.title} is drawn with"),
-        ("validation.size", [preview.edge, preview.edge], "validation.size", "the size it is trained at"),
-        ("validation.seed", 42, "validation.seed", "the same for every checkpoint, so that they compare"),
-        ("saving.every_steps", every, "saving.every_steps", f"{CHECKPOINTS} a run: the best one is seldom the last"),
-        ("saving.keep", 0, "saving.keep", "all, until they have been compared"),
-    ]
-    rows = [_row(key, value) for key, value, _, _ in values if value is not None]
-    reasons = {field: why for _, _, field, why in values if why}
+    length = _length(recipe, count - held_out, recipe.batch or 1)
+    known = _Known(answers, path, identity, recipe, listing, held_out, length)
+    captions, remarks = _captions(answers, listing)
+    values = [*_model_values(known), *_data_values(known), *captions, *_training_values(known),
+              *_memory_values(known), *_watching_values(known)]  # fmt: skip
+    rows = [_row(each.key, each.value) for each in values if each.value is not None]
+    reasons = {each.field: each.why for each in values if each.why}
     return rows, reasons, (*_size_remarks(answers, count), *_base_remarks(identity), *remarks)
+
+
+def _model_values(known: _Known) -> list[_Value]:
+    answers, recipe = known.answers, known.recipe
+    rank = recipe.rank or 16
+    base = "the base model, not the distilled one" if known.identity.variant == "base" else ""
+    return [
+        _Value("purpose", answers.purpose, "purpose"),
+        _Value("output", f"runs/{answers.trigger or answers.purpose}", "saving.folder", "checkpoints, samples, logs"),
+        _Value("model.path", known.path, "model_file", base),
+        _Value("model.family", _family_name(known.identity), "model"),
+        _Value("adapter.kind", "lora", "network.kind"),
+        _Value("adapter.rank", rank, "network.rank", known.cited),
+        _Value("adapter.alpha", rank if recipe.alpha is None else recipe.alpha, "network.alpha", known.short),
+    ]
+
+
+def _data_values(known: _Known) -> list[_Value]:
+    folder, at = known.listing.folder.absolute().as_posix(), "datasets.0"
+    trained = f"what {known.family.title} was trained at"
+    return [
+        _Value("data.0.folder", folder, f"{at}.folder", f"{len(known.listing.images)} images"),
+        _Value("data.0.repeats", 1, f"{at}.repeats", "the number of steps says how often images are shown"),
+        _Value("data.0.resolution", known.family.resolution, f"{at}.resolution", trained),
+        _Value("captions.trigger", known.answers.trigger or None, "trigger", "the word that calls the LoRA"),
+        _Value("captions.dropout", DROPOUT, f"{at}.caption_dropout", "ai-toolkit's UI; BFL's workshop uses it too"),
+        _Value("buckets.aspect_ratios", True, f"{at}.buckets", "nothing is cropped away to a square"),
+    ]
+
+
+def _training_values(known: _Known) -> list[_Value]:
+    recipe, short, batch = known.recipe, known.short, known.recipe.batch or 1
+    return [
+        _Value("training.steps", known.length.steps, "steps", known.length.why),
+        _Value("training.batch_size", 1, "batch_size", "fits the most cards" if batch > 1 else short),
+        _Value("training.accumulation", batch, "accumulation", f"images per step: {batch} ({short})"),
+        _Value("training.seed", 42, "seed", "so that the run can be repeated"),
+        _Value("optimizer.name", recipe.optimizer or "adamw", "optimizer.name", short),
+        _Value("optimizer.learning_rate", recipe.learning_rate, "optimizer.learning_rate", known.cited),
+        _Value("optimizer.weight_decay", recipe.weight_decay, "optimizer.weight_decay", short),
+        _Value("optimizer.gradient_clip", 1.0, "optimizer.gradient_clip", "the trainers' common default"),
+        _Value("schedule.name", recipe.scheduler or "constant", "optimizer.scheduler", short),
+        _Value("schedule.warmup_steps", recipe.warmup_steps or 0, "optimizer.warmup_steps", short),
+    ]
+
+
+def _memory_values(known: _Known) -> list[_Value]:
+    """A large base is stored in fp8; the recipe's fp16 was for cards that have no bf16."""
+    size = size_of(known.identity.family, known.identity.size)
+    parameters = (size.parameters if size else None) or 0
+    large = parameters > LARGE
+    why = f"{parameters / 1e9:.0f} billion parameters in bf16 take {parameters * 2 / 1e9:.0f} GB" if large else ""
+    never = known.short if known.recipe.precision == "bf16" else "never overflows, unlike the recipe's fp16"
+    return [
+        _Value("precision.compute", "bf16", "precision.compute", never),
+        _Value("precision.base", "fp8" if large else "bf16", "precision.base", why),
+        _Value("precision.adapter", "fp32", "network.dtype", "small updates are rounded away in 16 bits"),
+        _Value("precision.save", "bf16", "precision.save", "half the size, and programs compute in 16 bits"),
+        _Value("memory.gradient_checkpointing", True, "precision.gradient_checkpointing", "memory for speed"),
+        _Value("memory.cache_latents", True, "cache_latents", "images are encoded once"),
+        _Value("memory.cache_text", True, "cache_text", "captions are encoded once"),
+    ]
+
+
+def _watching_values(known: _Known) -> list[_Value]:
+    preview, part = PREVIEWS[known.recipe.family], "validation"
+    every = max(1, round(known.length.steps / CHECKPOINTS))
+    drawn = f"what {known.family.title} is drawn with"
+    kept = (
+        f"kept out ({known.held_out}): they tell when it is overtrained"
+        if known.held_out
+        else f"fewer than {HELD_OUT_FROM} images: none can be spared"
+    )
+    both = "with and without the trigger: what changed, what leaked" if known.answers.trigger else ""
+    return [
+        _Value(f"{part}.prompts", _prompts(known.answers), f"{part}.prompts", both),
+        _Value(f"{part}.every_steps", every, f"{part}.every_steps", f"{CHECKPOINTS} times a run, with the checkpoints"),
+        _Value(f"{part}.held_out", known.held_out, f"{part}.held_out", kept),
+        _Value(f"{part}.guidance", preview.guidance, f"{part}.guidance", drawn),
+        _Value(f"{part}.sampler_steps", preview.steps, f"{part}.sampler_steps", drawn),
+        _Value(f"{part}.size", [preview.edge, preview.edge], f"{part}.size", "the size it is trained at"),
+        _Value(f"{part}.seed", 42, f"{part}.seed", "the same for every checkpoint, so that they compare"),
+        _Value("saving.every_steps", every, "saving.every_steps", f"{CHECKPOINTS} a run: the best is seldom the last"),
+        _Value("saving.keep", 0, "saving.keep", "all, until they have been compared"),
+    ]
 
 
 def _row(key: str, value: object) -> Row:
@@ -221,18 +271,8 @@ def _family_name(identity: ModelIdentity) -> str:
     return f"flux2-klein-{(identity.size or '').lower()}" if identity.family == "flux2-klein" else str(identity.family)
 
 
-def _release(identity: ModelIdentity) -> Release | None:
-    return next((each for each in RELEASES if each[:3] == (identity.family, identity.size, "base")), None)
-
-
-def _why_bf16(recipe: Recipe) -> str:
-    return f"{recipe.id} recipe" if recipe.precision == "bf16" else "never overflows, unlike the recipe's fp16"
-
-
 def _prompts(answers: Answers) -> list[str]:
     """One with the trigger, one without it, one of something else: what was learned and what leaked."""
-    if answers.prompt:
-        return [answers.prompt]
     if not answers.trigger:
         return ["a photograph of a street in the morning, people walking to work"]
     plain = {"style": "a lighthouse on a cliff in a storm", "subject": "standing on a wooden table beside a window"}
@@ -240,31 +280,25 @@ def _prompts(answers: Answers) -> list[str]:
     return [f"{answers.trigger}, {scene}", scene]
 
 
-def _captions(answers: Answers, listing: Listing) -> tuple[list[tuple[str, object, str]], str, tuple[str, ...]]:
+def _captions(answers: Answers, listing: Listing) -> tuple[list[_Value], tuple[str, ...]]:
     """Where captions come from: the caption files that most images have, else the trigger for all."""
     counted: Counter[str] = Counter({end: len(listing.captioned(end)) for end in (".txt", ".caption")})
     extension, captioned = counted.most_common(1)[0]
+    images, key, at = len(listing.images), "data.0", "datasets.0"
     if captioned:
-        remarks = (
-            ()
-            if captioned == len(listing.images)
-            else (f"{len(listing.images) - captioned} of {len(listing.images)} images have no {extension} caption",)
-        )
-        return (
-            [("captions", "files", "caption_source"), ("caption_extension", extension, "caption_extension")],
-            (f"{captioned} of {len(listing.images)} images have a {extension} file"),
-            remarks,
-        )
-    if not answers.trigger and not answers.prompt:
+        why = f"{captioned} of {images} images have a {extension} file"
+        remarks = () if captioned == images else (f"{images - captioned} of {images} images have no caption",)
+        return [
+            _Value(f"{key}.captions", "files", f"{at}.caption_source"),
+            _Value(f"{key}.caption_extension", extension, f"{at}.caption_extension", why),
+        ], remarks
+    if not answers.trigger:
         raise SourceError("the images have no captions: give --trigger, or write a caption beside each image")
-    remark = (
-        "the images have no captions: every one is trained with the same words, so what they share beside the subject "
-    )
-    return (
-        [("captions", "prompt", "caption_source"), ("prompt", answers.trigger or answers.prompt, "prompt")],
-        ("the images have no caption files"),
-        (f"{remark}is learned with it; captions separate the two",),
-    )
+    why = "the images have no caption files"
+    return [
+        _Value(f"{key}.captions", "prompt", f"{at}.caption_source", why),
+        _Value(f"{key}.prompt", answers.trigger, f"{at}.prompt", why),
+    ], (f"{why}: what they share beside `{answers.trigger}` is learned with it; captions separate the two",)
 
 
 def _size_remarks(answers: Answers, count: int) -> tuple[str, ...]:

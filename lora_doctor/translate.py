@@ -112,6 +112,12 @@ class Translation(NamedTuple):
     chosen: tuple[Difference, ...]
     facts: tuple[FactDifference, ...]
 
+    @property
+    def told(self) -> frozenset[str]:
+        """Every plan field that is said to come out otherwise."""
+        fields = [each.field for each in self.lost]
+        return frozenset([*fields, *(each.field for each in self.left), *(each.field for each in self.chosen)])
+
 
 def targets() -> list[str]:
     """Trainers that can be translated to."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -229,3 +231,21 @@ def test_every_cell_has_its_source() -> None:
     for row in READ.values():
         assert set(row) == set(targets()) - {"lora-doctor"}
         assert all(cell.source or cell.text.startswith("trains no") for cell in row.values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a terminal to answer on is made with POSIX' pty")
+def test_init_asks_on_a_terminal(tmp_path: Path) -> None:
+    """Model, purpose, images, trainer, trigger; an empty answer takes the default."""
+    import pty
+
+    empty_images(tmp_path / "data")
+    ours, theirs = pty.openpty()
+    command, piped = [sys.executable, "-m", "lora_doctor", "init"], subprocess.PIPE
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=piped, stderr=piped, text=True)
+    os.close(theirs)
+    os.write(ours, b"sdxl\nstyle\ndata\nai-toolkit\nzwx\n")
+    said = "".join(process.communicate(timeout=120))
+    os.close(ours)
+    assert "base model (klein-4b, klein-9b, sana, sdxl, or a path)" in said
+    assert "arch: sdxl" in (tmp_path / "zwx.yaml").read_text(encoding="utf-8")

@@ -90,7 +90,7 @@ def test_only_what_has_no_word_is_lost(
     assert all(each.consequence for each in made.lost)
     assert {each.name for each in made.facts} <= CANNOT_FOLLOW.get(trainer, set())
     back = on_disk(made, folder)
-    told = {each.field for each in (*made.lost, *made.left, *made.chosen)}
+    told = made.told
     differing = {each.field for each in compare(plan, back).settings}
     assert {field for field in differing if not part_of_the_lost(field, made)} <= told
 
@@ -130,6 +130,6 @@ def test_there_and_back_again(values: dict[str, Any], through: str) -> None:
     plan = plan_of(values)
     there = translate(plan, through, Path("out"), "zwx")
     back = translate(there.plan, "lora-doctor", Path("out"), "zwx")
-    told = {plain(each.field) for each in (*there.lost, *there.left, *there.chosen, *back.lost, *back.left)}
+    told = {plain(field) for field in there.told | back.told}
     differing = {each.field for each in compare(plan, back.plan).settings if not part_of_the_lost(each.field, there)}
     assert {plain(field) for field in differing} <= told | CANNOT[through]

@@ -46,7 +46,7 @@ def check(plan: Plan, trainer: str, folder: Path, source: Path) -> Translation |
     if refusal:
         return None
     back = on_disk(made, folder)
-    told = {each.field for each in (*made.lost, *made.left, *made.chosen)}
+    told = made.told
     differing = {each.field for each in compare(plan, back).settings}
     untold = {field for field in differing - told if not part_of_the_lost(field, made)}
     assert not untold, (source, trainer, untold)

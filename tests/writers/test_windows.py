@@ -174,9 +174,10 @@ def test_nothing_that_only_posix_has(path: Path) -> None:
 def _opens_in_the_systems_encoding(node: ast.Call, called: str) -> bool:
     given_names = {keyword.arg for keyword in node.keywords}
     if called == "open" or (called.endswith((".open", ".fdopen")) and called.startswith(("os.fdopen", "Path"))):
-        modes = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-        modes += [k.value.value for k in node.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)]
-        return not any("b" in mode for mode in modes if isinstance(mode, str)) and "encoding" not in given_names
+        modes = [arg for arg in node.args if isinstance(arg, ast.Constant)]
+        modes += [k.value for k in node.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)]
+        binary = any(isinstance(mode.value, str) and "b" in mode.value for mode in modes)
+        return not binary and "encoding" not in given_names
     if called.endswith(".write_text"):
         return "encoding" not in given_names and len(node.args) < 2
     return called.endswith(".read_text") and "encoding" not in given_names and not node.args

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 
 from lora_doctor import derived
 from lora_doctor.dataset.listing import Listing
@@ -53,61 +54,53 @@ def write(draft: Draft) -> None:
     draft.starter(draft.command(launch, options.rows, "start it in diffusers' examples/dreambooth"))
 
 
-def _images(draft: Draft, options: Sheet, reads: object) -> None:
+def _images(draft: Draft, options: Sheet, reads: Collection[str]) -> None:
     """One set of images, with one prompt for all, or captions from a table beside them."""
-    datasets = draft.plan.datasets
+    datasets, at = draft.plan.datasets, "datasets.0"
     if not datasets:
         return
     data = max(datasets, key=lambda each: max(each.resolution.value or [0]))
     if len(datasets) > 1:
-        draft.cannot(
-            "datasets",
-            f"takes one folder at one resolution: of {len(datasets)} only {data.folder.value} at "
-            f"{max(data.resolution.value or [1024])} is trained on",
-        )
-    listing = data.listing
-    table = next((name for name in TABLES if listing is not None and name in listing.others), None)
-    trigger = draft.plan.trigger.value or data.trigger.value
-    prompt = data.prompt.value or trigger or "a photo"
-    hub = draft.plan.get("dataset_name").value if draft.plan.trainer == "diffusers" else None
-    if hub:
-        options.put("dataset_name", hub, "datasets.0.folder")
-        options.put("caption_column", draft.plan.get("caption_column").value, "datasets.0.caption_source")
-    elif table and data.caption_source.value != "prompt":
-        options.put("dataset_name", data.folder.value, "datasets.0.folder")
-        options.put("caption_column", "text")
-    elif listing is not None and data.caption_source.value == "files" and listing.captioned(_extension(data)):
-        options.put(
-            "dataset_name",
-            _captioned(draft, data, listing),
-            why="your images, linked, with their captions in a metadata.jsonl: the script reads no caption files",
-        )
-        options.put("caption_column", "text")
-        draft.cannot(
-            "datasets.0.folder", "is a folder of links to your images, with their captions in a metadata.jsonl"
-        )
-        draft.cannot("datasets.0.caption_source", "stand in a metadata.jsonl: the script reads no caption files")
+        edge = max(data.resolution.value or [1024])
+        one = f"of {len(datasets)} only {data.folder.value} at {edge} is trained on"
+        draft.cannot("datasets", f"takes one folder at one resolution: {one}")
+    prompt = data.prompt.value or draft.plan.trigger.value or data.trigger.value or "a photo"
+    _source(draft, options, data, prompt)
+    options.put("instance_prompt", prompt, f"{at}.prompt")
+    options.put("repeats", words.whole(draft, f"{at}.repeats", data.repeats.value), f"{at}.repeats")
+    options.put("resolution", words.single(draft, 0, data) or 1024, f"{at}.resolution")
+    if "use_aspect_ratio_buckets" in reads:
+        options.put("use_aspect_ratio_buckets", data.buckets.value is not False, f"{at}.buckets")
     else:
-        options.put("instance_data_dir", data.folder.value, "datasets.0.folder")
-        if data.caption_source.value != "prompt":
-            draft.cannot(
-                "datasets.0.caption_source",
-                "come from a metadata.jsonl beside the images only: without one, every "
-                f"image is trained with `{prompt}`",
-            )
-    options.put("instance_prompt", prompt, "datasets.0.prompt")
-    repeats = words.whole(draft, "datasets.0.repeats", data.repeats.value)
-    options.put("repeats", repeats, "datasets.0.repeats")
-    options.put("resolution", words.single(draft, 0, data) or 1024, "datasets.0.resolution")
-    names = set(reads)  # type: ignore[call-overload]
-    if "use_aspect_ratio_buckets" in names:
-        options.put("use_aspect_ratio_buckets", data.buckets.value is not False, "datasets.0.buckets")
-    elif data.buckets.value is not False:
-        draft.cannot("datasets.0.buckets", "does not exist: every image is cropped to a square")
-    options.put("center_crop", True if "use_aspect_ratio_buckets" not in names else None)
-    if "caption_dropout" in names:
-        options.put("caption_dropout", data.caption_dropout.value or None, "datasets.0.caption_dropout")
+        options.put("center_crop", True)
+        if data.buckets.value is not False:
+            draft.cannot(f"{at}.buckets", "does not exist: every image is cropped to a square")
+    if "caption_dropout" in reads:
+        options.put("caption_dropout", data.caption_dropout.value or None, f"{at}.caption_dropout")
     _unsaid(draft, data)
+
+
+def _source(draft: Draft, options: Sheet, data: Dataset, prompt: str) -> None:
+    """A set of the hub, a folder with a table of captions, links to images with caption files, or images alone."""
+    listing, at, plan = data.listing, "datasets.0", draft.plan
+    hub = plan.get("dataset_name").value if plan.trainer == "diffusers" else None
+    beside = data.caption_source.value == "files"
+    if hub:
+        options.put("dataset_name", hub, f"{at}.folder")
+        options.put("caption_column", plan.get("caption_column").value, f"{at}.caption_source")
+    elif beside and listing is not None and any(name in listing.others for name in TABLES):
+        options.put("dataset_name", data.folder.value, f"{at}.folder")
+        options.put("caption_column", "text")
+    elif beside and listing is not None and listing.captioned(_extension(data)):
+        draft.cannot(f"{at}.folder", "is a folder of links to your images, with their captions in a metadata.jsonl")
+        draft.cannot(f"{at}.caption_source", "stand in a metadata.jsonl: the script reads no caption files")
+        options.put("dataset_name", _captioned(draft, data, listing), f"{at}.folder")
+        options.put("caption_column", "text")
+    else:
+        options.put("instance_data_dir", data.folder.value, f"{at}.folder")
+        if data.caption_source.value != "prompt":
+            alone = f"without one, every image is trained with `{prompt}`"
+            draft.cannot(f"{at}.caption_source", f"come from a metadata.jsonl beside the images only: {alone}")
 
 
 def _extension(data: Dataset) -> str:
