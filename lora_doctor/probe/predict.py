@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from lora_doctor.train.families import Family, Models, collate
+from lora_doctor.train.families import Family, Models, collate, evaluating
 
 AT_ONCE = 8  # forwards in one batch
 
@@ -74,7 +74,8 @@ def _batch(family: Family, models: Models, asked: Sequence[Asked]) -> Iterator[A
     prompts = {key: value.to(device) for key, value in collate([dict(each.prompts) for each in asked]).items()}
     noisy = family.noisy(models, latents, noise, levels)
     sizes = torch.stack([each.sizes for each in asked])
-    predicted = family.predict(models, noisy, levels, prompts, sizes).float()
+    with evaluating(models.denoiser):  # dropout would answer differently each time
+        predicted = family.predict(models, noisy, levels, prompts, sizes).float()
     target = family.target(models, latents, noise, levels).float()
     yield from (Answer(*parts) for parts in zip(noisy.float(), noise, levels, predicted, target))
 

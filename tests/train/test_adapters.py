@@ -15,7 +15,7 @@ from torch import Tensor
 from lora_doctor.adapter.facts import examine
 from lora_doctor.train import exports
 from lora_doctor.train.adapters import inject, restore, state, strength, trainable
-from lora_doctor.train.families import Family, Models, collate
+from lora_doctor.train.families import Family, Models, collate, evaluating
 from lora_doctor.train.folder import WEIGHTS
 from lora_doctor.train.job import Adapter, Job, Model, Precision, Saving, Training
 from lora_doctor.train.loading import load_folder
@@ -123,6 +123,17 @@ def test_injection_leaves_the_random_numbers_alone(klein_folder: Path) -> None:
     before = torch.get_rng_state()
     inject(family, models, Adapter(rank=4, alpha=4))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_dropout_outlives_a_sample(klein_folder: Path) -> None:
+    """The base is in evaluation mode, the adapter's dropout is not: sampling must leave both as they were."""
+    family, models = trained(klein_folder, Adapter(rank=4, alpha=4, dropout=0.5))
+    assert not torch.equal(prediction(family, models), prediction(family, models))
+    family.sample(models, ["a ring"], [1], steps=1, size=(64, 64))
+    assert not torch.equal(prediction(family, models), prediction(family, models))
+    with evaluating(models.denoiser):
+        assert torch.equal(prediction(family, models), prediction(family, models))
+    assert not models.denoiser.training
 
 
 def test_state_goes_back(klein_folder: Path) -> None:

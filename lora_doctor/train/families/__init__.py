@@ -210,13 +210,14 @@ def as_loaded(models: Models) -> AbstractContextManager[Any]:
 
 @contextmanager
 def evaluating(module: Any) -> Iterator[None]:
-    """Inside, dropout is off."""
-    training = module.training
+    """Inside, dropout is off; afterwards, on where it was: a frozen model may carry an adapter in training."""
+    before = [(each, each.training) for each in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        module.train(training)
+        for each, training in before:
+            each.training = training
 
 
 Encode = Callable[[Models, Sequence[str]], list[Prompt]]
