@@ -111,22 +111,20 @@ def _recipe(answers: Answers, identity: ModelIdentity) -> Recipe:
 
 def _length(recipe: Recipe, images: int, batch: int) -> _Length:
     """The recipe's steps, held within the published number of showings of each image where there is one."""
-    steps = recipe.steps or 1000
-    band = FAMILIES[recipe.family].exposures
-    seen = steps * batch / images
+    band, steps = FAMILIES[recipe.family].exposures, recipe.steps
     if band is None:
-        return _Length(steps, f"shows each of {images} images {seen:.0f} times ({recipe.id} recipe)")
+        if steps is None:
+            raise SourceError(f"the {recipe.id} recipe does not say how long to train, and nobody published it: take another")
+        return _Length(steps, f"shows each of {images} images {steps * batch / images:.0f} times ({recipe.id} recipe)")
+    published = f"published are {band.ok[0]:g} to {band.ok[1]:g}"
+    seen = sum(band.ok) / 2 if steps is None else steps * batch / images
     wanted = min(max(seen, band.ok[0]), band.ok[1])
-    if wanted == seen:
-        return _Length(
-            steps, f"shows each of {images} images {seen:.0f} times; published: {band.ok[0]:g} to {band.ok[1]:g}"
-        )
+    if steps is not None and wanted == seen:
+        return _Length(steps, f"shows each of {images} images {seen:.0f} times; {published}")
+    why = "the recipe does not say" if steps is None else f"its {steps} steps would show each {seen:.0f} times"
     fitted = max(1, round(wanted * images / batch))
-    return _Length(
-        fitted,
-        f"{wanted:g} showings x {images} images / batch {batch}; the {recipe.id} recipe's {steps} steps "
-        f"would show each {seen:.0f} times, published are {band.ok[0]:g} to {band.ok[1]:g}",
-    )
+    told = f"{wanted:g} showings x {images} images / batch {batch}; {recipe.id} recipe: {why}, {published}"
+    return _Length(fitted, told)
 
 
 class _Value(NamedTuple):
@@ -175,7 +173,9 @@ def _rows(
               *_memory_values(known), *_watching_values(known)]  # fmt: skip
     rows = [_row(each.key, each.value) for each in values if each.value is not None]
     reasons = {each.field: each.why for each in values if each.why}
-    return rows, reasons, (*_size_remarks(answers, count), *_base_remarks(identity), *remarks)
+    unsaid = [f"the {recipe.id} recipe's betas are {', '.join(f'{beta:g}' for beta in recipe.betas)}: write them where "
+              "the trainer has them"] if recipe.betas else []  # fmt: skip
+    return rows, reasons, (*_size_remarks(answers, count), *_base_remarks(identity), *unsaid, *remarks)
 
 
 def _model_values(known: _Known) -> list[_Value]:
@@ -190,6 +190,9 @@ def _model_values(known: _Known) -> list[_Value]:
         _Value("adapter.kind", "lora", "network.kind"),
         _Value("adapter.rank", rank, "network.rank", known.cited),
         _Value("adapter.alpha", rank if recipe.alpha is None else recipe.alpha, "network.alpha", known.short),
+        _Value("adapter.targets", list(recipe.targets) or None, "network.targets", known.short),
+        _Value("timesteps.sampling", recipe.sampling, "timesteps.sampling", known.short),
+        _Value("timesteps.shift", recipe.shift, "timesteps.shift", known.short),
     ]
 
 
@@ -227,11 +230,12 @@ def _memory_values(known: _Known) -> list[_Value]:
     size = size_of(known.identity.family, known.identity.size)
     parameters = (size.parameters if size else None) or 0
     large = parameters > LARGE
+    stored = known.recipe.base_precision or ("fp8" if large else "bf16")
     why = f"{parameters / 1e9:.0f} billion parameters in bf16 take {parameters * 2 / 1e9:.0f} GB" if large else ""
     never = known.short if known.recipe.precision == "bf16" else "never overflows, unlike the recipe's fp16"
     return [
         _Value("precision.compute", "bf16", "precision.compute", never),
-        _Value("precision.base", "fp8" if large else "bf16", "precision.base", why),
+        _Value("precision.base", stored, "precision.base", known.short if known.recipe.base_precision else why),
         _Value("precision.adapter", "fp32", "network.dtype", "small updates are rounded away in 16 bits"),
         _Value("precision.save", "bf16", "precision.save", "half the size, and programs compute in 16 bits"),
         _Value("memory.gradient_checkpointing", True, "precision.gradient_checkpointing", "memory for speed"),

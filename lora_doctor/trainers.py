@@ -74,6 +74,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("kohya (`lora_unet_`) with alpha", "networks/lora.py"),
         "OneTrainer": Cell("diffusers, kohya or ComfyUI, as chosen", "modules/util/enum/ModelFormat.py"),
         "diffusers": Cell("diffusers (`transformer.`)", "examples/dreambooth/train_dreambooth_lora_flux2_klein.py"),
+        "lora-doctor": Cell("diffusers, ComfyUI or kohya, as chosen", "lora_doctor/dialects/native_fields.py"),
     },
     "text-encoder LoRA": {
         "diffusion-pipe": Cell("SDXL always, both; else no", "models/sdxl.py:436"),
@@ -83,6 +84,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("no: texts are cached before", "docs/flux_2.md"),
         "OneTrainer": Cell("CLIP and T5; not with FLUX.2", "modules/modelSetup/*LoRASetup.py"),
         "diffusers": Cell("SDXL, FLUX.1 (CLIP)", "examples/dreambooth"),
+        "lora-doctor": Cell("SDXL", "lora_doctor/train/adapters.py"),
     },
     "growing resolution": {
         "diffusion-pipe": Cell("no: several at once", "utils/dataset.py"),
@@ -101,6 +103,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("with `save_state`; epochs count anew", "training/trainer_base.py"),
         "OneTrainer": Cell("from backups", "modules/trainer/GenericTrainer.py"),
         "diffusers": Cell("with optimiser, which keeps the old rate", "examples/dreambooth"),
+        "lora-doctor": Cell("with optimiser, to the same bits on a CPU", "lora_doctor/train/checkpoints.py"),
     },
     "Windows": {
         "diffusion-pipe": Cell("WSL 2 only", "README.md, Windows support"),
@@ -110,6 +113,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("yes", "README.md, Windows"),
         "OneTrainer": Cell("yes", "README.md (install.bat)"),
         "diffusers": Cell("yes; bitsandbytes and fp8 recipes are for Linux", "examples/dreambooth/README_flux2.md"),
+        "lora-doctor": Cell("yes", "tests/writers/test_windows.py"),
     },
 }
 
