@@ -114,7 +114,7 @@ def _length(recipe: Recipe, images: int, batch: int) -> _Length:
     band, steps = FAMILIES[recipe.family].exposures, recipe.steps
     if band is None:
         if steps is None:
-            raise SourceError(f"the {recipe.id} recipe does not say how long to train, and nobody published it: take another")
+            raise SourceError(f"the {recipe.id} recipe does not say how long to train, and nobody else does: take another")
         return _Length(steps, f"shows each of {images} images {steps * batch / images:.0f} times ({recipe.id} recipe)")
     published = f"published are {band.ok[0]:g} to {band.ok[1]:g}"
     seen = sum(band.ok) / 2 if steps is None else steps * batch / images

@@ -27,6 +27,8 @@ MAY = {
     "dialects": {"source", "finding", "setting", "plan", "models", "dataset", "derived", "meaning"},
     "meaning": {"plan", "derived", "setting", "models"},
     "compare": {"plan", "setting", "models", "describe", "meaning"},
+    "begin": {"plan", "setting", "source", "models", "dataset", "recipes", "dialects"},
+    "trainers": {"setting", "models", "dialects"},
     "translate": {"plan", "setting", "source", "models", "describe", "meaning", "compare", "dialects"},
     "suggest": {"plan", "setting", "dialects"},
     "describe": {"plan", "derived", "setting"},
