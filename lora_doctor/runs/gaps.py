@@ -26,9 +26,14 @@ def key_of(run: Run, concept: str, otherwise: str) -> str:
 
 def _of_images(run: Run) -> Iterator[Gap]:
     if not run.samples:
-        how = "" if run.trainer == "diffusion-pipe" else f"set {key_of(run, 'validation.prompts', 'sample prompts')}"
-        how = how or "diffusion-pipe makes none: sample from the checkpoints with fixed prompts and seeds"
-        yield Gap("sample images", "copies of training images, colours, prompts that are ignored, artefacts", how)
+        yield Gap(
+            "sample images",
+            "copies of training images, colours, prompts that are ignored, artefacts",
+            {
+                "diffusion-pipe": "it makes none: sample from the checkpoints with fixed prompts and seeds",
+                "diffusers": "its own lie tiled in the event files, which can't be told apart: sample the checkpoints",
+            }.get(run.trainer, f"set {key_of(run, 'validation.prompts', 'sample prompts')}"),
+        )
     elif run.steps and not any(each.step == 0 for each in run.samples):
         yield Gap(
             "samples of step 0 (the base model)",

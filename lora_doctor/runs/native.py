@@ -33,6 +33,11 @@ def read(files: Files) -> Layout:
     return Layout(tuple(best[step] for step in sorted(best)), tuple(samples), logs, configs)
 
 
+def monitor_rows(root: Path) -> list[dict[str, Any]]:
+    """What lora-doctor measured while it trained, a row each."""
+    return read_rows(RunFolder(root).monitors)
+
+
 def status(root: Path) -> str:
     """How the run stands by its own word; "" where it says nothing."""
     try:

@@ -48,6 +48,8 @@ class Words(NamedTuple):
 
     def _setting(self, concept: str) -> Any:
         found: Any = self.run.plan
+        if concept.startswith("dataset.") and found is not None and found.datasets:
+            return getattr(found.datasets[0], concept.partition(".")[2], None)
         for part in _FIELDS.get(concept, ()):
             found = getattr(found, part, None)
         return found if concept in _FIELDS else None

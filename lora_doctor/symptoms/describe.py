@@ -70,7 +70,7 @@ def _symptom(course: Course, each: Diagnosed, width: int, colour: bool) -> list[
     sure = f"{likelihood(verdict.confidence)}, {verdict.confidence:.0%}{since}"
     lines = [f"{tag} ({sure})", *_wrapped(verdict.message, width)[:2]]
     evidence = [_evidence(reading) for reading in verdict.evidence if reading.raised]
-    lines += [f"    why: {line}" for line in _wrapped("; ".join(evidence), width - 9, "")[:1] if evidence]
+    lines += [_cut(f"    why: {printable('; '.join(evidence))}", width)] if evidence else []
     lines += [_cut(f"    do:  {printable(advice.text)}", width) for advice in verdict.advice[:3]]
     return lines
 

@@ -213,12 +213,13 @@ def _against_first(looked: Looked, places: Places, first: int) -> list[Signal | 
             continue
         now = _slots(looked, where)
         shared = [key for key in before if key in now]
+        pairs = [(before[key], now[key]) for key in shared] or _by_prompt(before, now)
+        old, new = (vectors[[pair[side] for pair in pairs]] for side in (0, 1))
+        if len(pairs) >= 3:
+            rows["diversity"].append((step, (vendi(new) - 1) / max(vendi(old) - 1, 0.1), len(pairs)))
+            rows["sameness"].append((step, _sameness(new) - _sameness(old), len(pairs)))
         if not shared:
             continue
-        old, new = vectors[[before[key] for key in shared]], vectors[[now[key] for key in shared]]
-        if len(shared) >= 3:
-            rows["diversity"].append((step, (vendi(new) - 1) / max(vendi(old) - 1, 0.1), len(shared)))
-            rows["sameness"].append((step, _sameness(new) - _sameness(old), len(shared)))
         moved = 1 - (old * new).sum(1)
         rows["response"].append((step, float(np.median(moved)), len(shared)))
         rows["leak"] += _leak(looked, step, shared, before, moved)
@@ -234,6 +235,14 @@ def _against_first(looked: Looked, places: Places, first: int) -> list[Signal | 
         )
         for name, found in rows.items()
     ]
+
+
+def _by_prompt(
+    before: dict[tuple[str, int | None], int], now: dict[tuple[str, int | None], int]
+) -> list[tuple[int, int]]:
+    """Samples of one prompt whatever their seeds: enough to tell how much they vary, not how far each has moved."""
+    later = {slot: place for (slot, _), place in now.items()}
+    return [(place, later[slot]) for (slot, _), place in before.items() if slot in later]
 
 
 def _sameness(vectors: Array) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lora_doctor.runs.facts import Curve as Logged
 from lora_doctor.runs.facts import Run
+from lora_doctor.runs.native import TRAINER, monitor_rows
 from lora_doctor.runs.roles import HELD_OUT, curve_of
 from lora_doctor.symptoms.signals import Signal
 from lora_doctor.symptoms.tracks import held_out
@@ -24,11 +25,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 def rows_of(run: Run) -> list[dict[str, Any]]:
     """The rows of lora-doctor's own monitors; none for other trainers' runs."""
-    if run.trainer != "lora-doctor":
-        return []
-    from lora_doctor.train.folder import RunFolder, read_rows
-
-    return read_rows(RunFolder(run.folder).monitors)
+    return monitor_rows(run.folder) if run.trainer == TRAINER else []
 
 
 def monitored(rows: Rows) -> Iterator[Signal]:

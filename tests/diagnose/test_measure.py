@@ -403,7 +403,7 @@ def test_captions_with_another_ending(diagnosed: Run, tmp_path: Path, images: Pa
     assert verdicts["captions-not-read"].present
     assert course.signals["captions_missing"].values == (1.0,)
     advice = verdicts["captions-not-read"].advice[0]
-    assert (advice.key, advice.value) == ("datasets.*.caption_ext", ".caption")
+    assert (advice.key, advice.value) == ("datasets.0.caption_ext", ".caption")
 
 
 def test_samples_that_are_broken_are_set_aside(diagnosed: Run) -> None:
@@ -499,3 +499,27 @@ def test_what_lora_doctors_own_monitors_measured(diagnosed: Run) -> None:
     assert course.signals["strength_knee"].values == (1.5,)
     assert {"prompt-ignored", "trigger-leaks", "training-images-reproduced"} <= present(verdicts)
     assert verdicts["base-forgotten"].state == "absent"
+
+
+def test_a_style_may_be_called_without_its_trigger(diagnosed: Run, tmp_path: Path, images: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.replace("IMAGES", str(images)))
+    course, _ = diagnosed(config=config, dataset=None)
+    of_style, of_subject = (course._replace(purpose=purpose).read("leak") for purpose in ("style", "subject"))
+    assert of_style is not None
+    assert of_subject is not None
+    assert of_subject.raised
+    assert of_style.weight < of_subject.weight
+
+
+def test_seeds_that_differ_every_time(diagnosed: Run) -> None:
+    """How much samples vary can be told, how far each has moved can't."""
+
+    def reseed(root: Path) -> None:
+        for i, path in enumerate(sorted((root / "sample").iterdir())):
+            path.rename(path.with_name(path.name.replace("_42.png", f"_{1000 + i}.png")))
+
+    course, verdicts = diagnosed("sd-scripts", before=reseed)
+    assert "diversity" in course.signals
+    assert "response" not in course.signals
+    assert present(verdicts) == set()
