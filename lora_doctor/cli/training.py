@@ -226,6 +226,6 @@ def _train(job: Job, checkpoint: Path | None) -> int:
 
     with Live(sys.stderr) as live:
         say = live.say if live.terminal else tell
-        end = train(job, watchers_of(live, say), say, checkpoint)
+        end = train(job, watchers_of(live, say), say, checkpoint, live.progress)
     tell(f"{end.status} at step {end.step} of {job.training.steps}: {end.reason}; {job.output}")
     return CODES[end.status]

@@ -66,7 +66,7 @@ def _weights(job: Job) -> Iterator[Share]:
 def _is_away(job: Job, name: str) -> bool:
     """Whether a part is needed on the device only before the loop."""
     cached = job.memory.cache_latents if name == "vae" else job.memory.cache_text
-    return name not in ("transformer", "unet") and cached and job.memory.offload
+    return name not in ("transformer", "unet") and cached
 
 
 def _count(path: Path) -> int:

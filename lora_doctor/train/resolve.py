@@ -61,6 +61,8 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
     """
     values = _values(plan, told)
     missing = _with_installed_optimizer(values)
+    if values["adapter.text_encoder"].value is True:
+        values["memory.cache_text"] = Value(False, "the text encoder is trained: captions can't be encoded before")
     for key, value in values.items():
         _check(key, value)
     output = values.get("output")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.folder import RunFolder, step_name, step_of
 from lora_doctor.train.job import Job
+from lora_doctor.train.schedules import DECAYING
 
 STATE = Path("state") / "state.json"
 # What decides the shapes or the meaning of a checkpoint's numbers: with another value it can't be gone on from.
@@ -99,7 +100,8 @@ def changes(checkpoint: Path, job: Job, now: str) -> list[Change]:
     except (OSError, ValueError):
         return []  # a checkpoint that was carried elsewhere, without its run
     after = dict(_flat(tomllib.loads(now)))
-    keys = [key for key in dict.fromkeys((*before, *after)) if not key.startswith(QUIET)]
+    quiet = tuple(key for key in QUIET if key != "training.steps" or job.schedule.name not in DECAYING)
+    keys = [key for key in dict.fromkeys((*before, *after)) if not key.startswith(quiet)]
     found = [Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
     broken = [change for change in found if change.key in FIXED]
     if broken:

@@ -16,8 +16,8 @@ from lora_doctor import __version__
 from lora_doctor.source.document import SourceError
 from lora_doctor.train import adapters, checkpoints, exports, loading, optimizers, run
 from lora_doctor.train.ema import Average
-from lora_doctor.train.encode import sources_of
-from lora_doctor.train.families import Family
+from lora_doctor.train.encode import Tell, sources_of
+from lora_doctor.train.families import Family, Models
 from lora_doctor.train.feed import prepare
 from lora_doctor.train.folder import RunFolder, rewind, step_name, write_json
 from lora_doctor.train.interrupt import Interrupt
@@ -39,7 +39,9 @@ Say = Callable[[str], None]
 CODES = {"finished": 0, "stopped": 0, "interrupted": 130}  # exit codes
 
 
-def train(job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None) -> run.End:
+def train(
+    job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None, progress: Tell | None = None
+) -> run.End:
     """Run a job from its start, or on from a checkpoint.
 
     Raises:
@@ -50,7 +52,7 @@ def train(job: Job, watchers: Watchers, say: Say, checkpoint: Path | None = None
     begun = time.time()
     with Interrupt(say) as interrupt, alone(folder):
         try:
-            made = assemble(job, watchers, say, interrupt, checkpoint)
+            made = assemble(job, watchers, say, interrupt, checkpoint, progress)
             _write_run(made, "running", "", made.start, begun)
             end = run.loop(made)
             _write_run(made, end.status, end.reason, end.step, begun)
@@ -69,7 +71,14 @@ def watchers_of(live: Live, say: Say) -> Watchers:
     return Watchers((view, Loggers(say), Samples(say, view.doing), Stops()))
 
 
-def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, checkpoint: Path | None = None) -> run.Run:
+def assemble(
+    job: Job,
+    watchers: Watchers,
+    say: Say,
+    interrupt: Interrupt,
+    checkpoint: Path | None = None,
+    progress: Tell | None = None,
+) -> run.Run:
     """Everything a loop needs."""
     _quieten()
     accelerator = Accelerator(mixed_precision=_mixed(job))
@@ -94,8 +103,10 @@ def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, check
         folder=job.memory.cache_folder or folder.cache,
         rank=accelerator.process_index,
         ranks=accelerator.num_processes,
+        tell=progress,
         wait=accelerator.wait_for_everyone,
     )
+    _make_room(job, models)
     for note in data.notes:
         say(note)
     if not accelerator.is_main_process:
@@ -103,14 +114,25 @@ def assemble(job: Job, watchers: Watchers, say: Say, interrupt: Interrupt, check
     made = run.Run(
         job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
     )
-    return made if checkpoint is None else _gone_on(made, checkpoint)
+    return _gone_on(made, checkpoint)
 
 
-def _gone_on(made: run.Run, checkpoint: Path) -> run.Run:
+def _make_room(job: Job, models: Models) -> None:
+    """What was needed for encoding only leaves the device; it comes back where it is asked for."""
+    encoders = models.text_encoders if job.memory.cache_text else ()
+    for part in (*encoders, *([models.vae] if job.memory.cache_latents else [])):
+        if not getattr(part, "is_quantized", False):
+            part.to("cpu")
+
+
+def _gone_on(made: run.Run, checkpoint: Path | None) -> run.Run:
+    """The run as it stood at a checkpoint, or at its beginning: what was half written or logged since is forgotten."""
     checkpoints.tidy(made.folder)
-    step = checkpoints.restore(checkpoint, run.resumable(made))
-    if checkpoint.parent == made.folder.checkpoints:
+    step = checkpoints.restore(checkpoint, run.resumable(made)) if checkpoint is not None else 0
+    if checkpoint is None or checkpoint.parent == made.folder.checkpoints:
         rewind(made.folder, step)
+    if checkpoint is None:
+        return made
     made.say(f"going on from {checkpoint}, step {step} of {made.job.training.steps}")
     return made._replace(start=step)
 

@@ -281,3 +281,23 @@ def test_out_of_memory_names_what_takes_less(tmp_path: Path) -> None:
     assert sentence is not None
     assert sentence.startswith("out of memory (")
     assert 'training.batch_size = 1 with accumulation = 4, precision.base = "fp8"' in sentence
+
+
+def test_text_encoders_are_trained_where_they_can_be(tmp_path: Path, sdxl_folder: Path, call: Call) -> None:
+    path = config(
+        tmp_path,
+        sdxl_folder,
+        adapter={"text_encoder": True, "dropout": 0.0},
+        training={"steps": 2},
+        optimizer={"text_encoder_learning_rate": 1e-2, "ema": False},
+        schedule={"name": "constant", "warmup_steps": 0},
+    )
+    ran = call("train", path, "--no-preflight")
+    assert ran.code == 0, ran.err
+    tensors = load_file(RunFolder(tmp_path / "run").checkpoint(2) / "pytorch_lora_weights.safetensors")
+    for part in ("unet.", "text_encoder.", "text_encoder_2."):
+        ups = [value for name, value in tensors.items() if name.startswith(part) and "lora_B" in name]
+        assert ups, part
+        assert any(value.any() for value in ups), f"{part} learned nothing"
+    resolved = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert resolved["memory"]["cache_text"] is False
