@@ -55,6 +55,7 @@ class Live:
         self._fancy = _can(stream, "\u2501\u00b7")
         self._height = 0  # lines of the block that stand on the terminal
         self._last = -PLAIN_EVERY
+        self._printed: int | None = None  # step of the last plain line
         self._shown: Shown | None = None
 
     @property
@@ -68,8 +69,9 @@ class Live:
         self._shown = shown
         moment = self._clock()
         if not self._terminal:
-            if shown.step >= shown.steps or moment - self._last >= PLAIN_EVERY:
-                self._last = moment
+            due = shown.step >= shown.steps or moment - self._last >= PLAIN_EVERY
+            if due and shown.step != self._printed:
+                self._last, self._printed = moment, shown.step
                 self._write(plain(shown) + "\n")
         elif now or changed or moment - self._last >= EVERY:
             self._last = moment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,13 +60,13 @@ def loop(run: Run) -> End:
         seed_step(job.training.seed, step, accelerator.process_index)
         rate = schedules.factor(job.schedule, step - 1, job.training.steps, job.optimizer.learning_rate)
         optimizers.set_rate(run.optimizer, rate)
-        loss = torch.zeros((), device=accelerator.device)
+        parts = []
         for part, batch in enumerate(run.data.steps(step - 1)):  # fetch
-            error = forward(run, batch, seed_of(job.training.seed, step, accelerator.process_index, part))
-            accelerator.backward(error / job.training.accumulation)  # backward
-            loss += error.detach() / job.training.accumulation
+            found = forward(run, batch, seed_of(job.training.seed, step, accelerator.process_index, part))
+            accelerator.backward(found.loss / job.training.accumulation)  # backward
+            parts.append(Forward(*(each.detach() for each in found)))
         norm = _clipped(run, weights)  # clip
-        metrics = _measured(run, loss, norm, begun)
+        metrics = _measured(run, parts, norm, begun)
         run.optimizer.step()  # step
         run.optimizer.zero_grad(set_to_none=True)
         if job.optimizer.max_norm is not None:
@@ -74,7 +74,7 @@ def loop(run: Run) -> End:
         if run.average is not None:
             run.average.update(weights, step)
         if accelerator.is_main_process:
-            append_row(run.folder.log, {"step": step, **metrics})
+            append_row(run.folder.log, {"step": step, "epoch": _epoch(run, step), **metrics})
         state = _state(run, step, metrics)
         halt = run.watchers.step(state)  # watch
         ending = _agreed(run, halt is not None or state.last or run.interrupt.asked)
@@ -86,7 +86,15 @@ def loop(run: Run) -> End:
     return End("finished", "it had reached its last step before", run.start)
 
 
-def forward(run: Run, batch: Loaded, seed: int) -> torch.Tensor:
+class Forward(NamedTuple):
+    """Of one batch: the loss that is trained on, and each image's noise level and unweighted error, `[B]`."""
+
+    loss: torch.Tensor
+    levels: torch.Tensor
+    errors: torch.Tensor
+
+
+def forward(run: Run, batch: Loaded, seed: int) -> Forward:
     """The loss of one batch: mean squared error, weighted by noise level, mask and the batch's share of its epoch."""
     family, models, device = run.family, run.models, run.accelerator.device
     generator = torch.Generator(device).manual_seed(seed)
@@ -100,7 +108,8 @@ def forward(run: Run, batch: Loaded, seed: int) -> torch.Tensor:
     if batch.mask is not None:
         error = error * batch.mask.to(device)
     weight = family.loss_weight(models, levels, run.job.timesteps)
-    return (error.flatten(1).mean(1) * weight).mean() * batch.weight
+    errors = error.flatten(1).mean(1)
+    return Forward((errors * weight).mean() * batch.weight, levels, errors)
 
 
 def _clipped(run: Run, weights: Any) -> torch.Tensor:
@@ -124,13 +133,16 @@ def _agreed(run: Run, ending: bool) -> bool:
     return bool(run.accelerator.reduce(wish, "sum") > 0)
 
 
-def _measured(run: Run, loss: torch.Tensor, norm: torch.Tensor, begun: float) -> dict[str, float]:
-    """The step's metrics.
+def _measured(run: Run, parts: Sequence[Forward], norm: torch.Tensor, begun: float) -> dict[str, Any]:
+    """The step's metrics; levels and errors are those of this process' images.
 
     Raises:
         NotFiniteError: the loss is no number (or the gradient, where no loss scaler is there to skip the step).
     """
-    value, length = torch.stack([run.accelerator.reduce(loss, "mean"), norm.to(loss)]).tolist()
+    loss = torch.stack([part.loss for part in parts]).mean()
+    own = [torch.cat([getattr(part, name).to(loss) for part in parts]) for name in ("levels", "errors")]
+    both = torch.stack([run.accelerator.reduce(loss, "mean"), norm.to(loss)])
+    value, length, *each = torch.cat([both, *own]).tolist()  # one wait for the device
     rate = optimizers.effective_rate(run.optimizer)
     finite = value == value and abs(value) != float("inf")
     if not finite or (run.accelerator.scaler is None and not length < float("inf")):
@@ -139,7 +151,20 @@ def _measured(run: Run, loss: torch.Tensor, norm: torch.Tensor, begun: float) ->
             raise NotFiniteError(what)
         run.optimizer.zero_grad(set_to_none=True)  # without gradients the optimiser leaves everything as it is
     seconds = time.perf_counter() - begun
-    return {"loss": value, "learning_rate": rate, "gradient_norm": length, "seconds": round(seconds, 4)}
+    half = len(each) // 2
+    return {
+        "loss": value,
+        "learning_rate": rate,
+        "gradient_norm": length,
+        "clipped": 0 < run.job.optimizer.gradient_clip < length,
+        "seconds": round(seconds, 4),
+        "levels": [round(level, 5) for level in each[:half]],
+        "errors": [float(f"{error:.5g}") for error in each[half:]],
+    }
+
+
+def _epoch(run: Run, step: int) -> float:
+    return round(run.data.steps.order.epoch(step, run.job.training.accumulation), 4)
 
 
 def save(run: Run, step: int) -> None:
@@ -168,7 +193,7 @@ def resumable(run: Run) -> Resumable:
     return Resumable(run.weights, raw(run.optimizer), run.average, run.accelerator.scaler)
 
 
-def _state(run: Run, step: int, metrics: Mapping[str, float]) -> State:
+def _state(run: Run, step: int, metrics: Mapping[str, Any]) -> State:
     return State(
         run.job,
         run.folder,

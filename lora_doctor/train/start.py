@@ -25,6 +25,7 @@ from lora_doctor.train.job import Job
 from lora_doctor.train.live import Live
 from lora_doctor.train.lock import alone
 from lora_doctor.train.loggers import Loggers
+from lora_doctor.train.monitors import Monitors
 from lora_doctor.train.preflight import preflight
 from lora_doctor.train.resolve import as_toml
 from lora_doctor.train.stop import Stops
@@ -68,7 +69,9 @@ def train(
 def watchers_of(live: Live, say: Say) -> Watchers:
     """Who looks at a run."""
     view = View(live)
-    return Watchers((view, Loggers(say), Samples(say, view.doing), Stops()))
+    view.monitors = Monitors(say, view.doing)
+    samples = Samples(say, view.doing)
+    return Watchers((view.monitors, samples, Stops(), Loggers(say), view))  # what is measured is there for the others
 
 
 def assemble(

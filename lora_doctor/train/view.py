@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lora_doctor.train.live import Live, Shown
+from lora_doctor.train.monitors import Monitors
 from lora_doctor.train.watch import Halt, State
 
 RECENT = 20  # steps whose median time is shown
@@ -15,10 +16,17 @@ class View:
         self._live = live
         self._times: list[float] = []
         self._shown: Shown | None = None
+        self.monitors: Monitors | None = None  # where there are measurements
 
     def begin(self, state: State) -> None:
         """Nothing to show yet but where it stands."""
-        self._shown = Shown(state.step, state.steps)
+        self._shown = self._measured(Shown(state.step, state.steps))
+
+    def _measured(self, shown: Shown) -> Shown:
+        if self.monitors is None:
+            return shown
+        now = self.monitors.standing
+        return shown._replace(loss=now.loss, held_out=now.held_out, best=now.best, gap=now.gap, warning=now.warning)
 
     def doing(self, what: str) -> None:
         """Show what is done instead of training; an empty text when it is over."""
@@ -40,6 +48,7 @@ class View:
             images=state.job.images_per_step / seconds if seconds else None,
             memory=_memory(state),
         )
+        self._shown = self._measured(self._shown)
         self._live.show(self._shown)
         return None
 

@@ -26,8 +26,8 @@ class Halt(NamedTuple):
 class State(NamedTuple):
     """The run after `step` optimiser steps; step 0 is before the first.
 
-    `metrics` of the step: `loss`, `learning_rate`, `gradient_norm` (before clipping), `seconds`. `models` is the
-    family's `Models`, with the adapter in its denoiser. `batches` is the number of optimiser steps in one epoch.
+    `metrics` of the step: `loss`, `learning_rate`, `gradient_norm` (before clipping), `seconds`; of each image its
+    noise level and error (`levels`, `errors`). `models` is the family's `Models`, with the adapter in its denoiser.
     Inside `with state.averaged():` the denoiser has the weights that a checkpoint saves (the moving average where one
     is kept).
     """
@@ -38,7 +38,7 @@ class State(NamedTuple):
     models: Any
     step: int
     steps: int
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Any]
     items: Sequence[Any] = ()  # images trained on
     held_out: Sequence[Any] = ()  # images kept out of training
     device: Any = "cpu"
