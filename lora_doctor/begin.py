@@ -114,7 +114,7 @@ def _length(recipe: Recipe, images: int, batch: int) -> _Length:
     band, steps = FAMILIES[recipe.family].exposures, recipe.steps
     if band is None:
         if steps is None:
-            raise SourceError(f"the {recipe.id} recipe does not say how long to train, and nobody else does: take another")
+            raise SourceError(f"the {recipe.id} recipe does not say how long, and nobody else does: take another")
         return _Length(steps, f"shows each of {images} images {steps * batch / images:.0f} times ({recipe.id} recipe)")
     published = f"published are {band.ok[0]:g} to {band.ok[1]:g}"
     seen = sum(band.ok) / 2 if steps is None else steps * batch / images
@@ -172,7 +172,7 @@ def _rows(
     values = [*_model_values(known), *_data_values(known), *captions, *_training_values(known),
               *_memory_values(known), *_watching_values(known)]  # fmt: skip
     rows = [_row(each.key, each.value) for each in values if each.value is not None]
-    reasons = {each.field: each.why for each in values if each.why}
+    reasons = {each.field: each.why for each in values if each.why and each.value is not None}
     unsaid = [f"the {recipe.id} recipe's betas are {', '.join(f'{beta:g}' for beta in recipe.betas)}: write them where "
               "the trainer has them"] if recipe.betas else []  # fmt: skip
     return rows, reasons, (*_size_remarks(answers, count), *_base_remarks(identity), *unsaid, *remarks)

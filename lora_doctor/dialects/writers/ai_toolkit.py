@@ -108,11 +108,13 @@ def _train(draft: Draft, job: Section) -> None:
     train.put("noise_scheduler", "flowmatch" if flow else "ddpm", why="what the model was trained with")
     _optimizer(draft, train)
     if flow:
-        sampling = plan.timesteps.sampling.value or "weighted"
+        usual = "weighted" if plan.model.family == "flux2-klein" else "logit_normal"
+        sampling = plan.timesteps.sampling.value or usual
+        why = "" if plan.timesteps.sampling.value else "what ai-toolkit's window sets for this model"
         if plan.timesteps.shift.value not in (None, 1.0):
             draft.cannot("timesteps.shift", "can't be set: noise is drawn without a shift")
         chosen = words.word(draft, "timesteps.sampling", sampling, SAMPLING, "sigmoid", "without its shift")
-        train.put("timestep_type", chosen, "timesteps.sampling")
+        train.put("timestep_type", chosen, "timesteps.sampling", why)
     else:
         train.put("min_snr_gamma", plan.timesteps.min_snr_gamma.value, "timesteps.min_snr_gamma")
         train.put("noise_offset", plan.timesteps.noise_offset.value, "timesteps.noise_offset")

@@ -269,7 +269,8 @@ def _noise(draft: Draft, options: Sheet) -> None:
         draft.cannot("timesteps.sampling", "is drawn without a shift")
         draft.cannot("timesteps.shift", "does not exist: noise is drawn without it")
     chosen = words.word(draft, "timesteps.sampling", sampling, schemes, "logit_normal")
-    options.put("weighting_scheme", chosen, "timesteps.sampling")
+    why = "" if times.sampling.value else "middle noise levels teach most; the default draws evenly"
+    options.put("weighting_scheme", chosen, "timesteps.sampling", why)
     if family in ("flux1",):
         options.put("guidance_scale", times.guidance.value, "timesteps.guidance")
     if family == "flux2-klein":

@@ -79,7 +79,8 @@ def _noise(draft: Draft, options: Sheet) -> None:
         if shift not in (None, 1.0):
             draft.cannot("timesteps.shift", "goes with a sigmoid of a normal only: noise is drawn without it")
         chosen = words.word(draft, "timesteps.sampling", sampling, SAMPLING, "sigmoid")
-        options.put("timestep_sampling", chosen, "timesteps.sampling")
+        why = "" if times.sampling.value else "what the trainer's documentation sets for this model"
+        options.put("timestep_sampling", chosen, "timesteps.sampling", why)
     options.put("weighting_scheme", "none", "timesteps.weighting")
 
 

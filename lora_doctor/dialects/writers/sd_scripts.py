@@ -99,7 +99,8 @@ def _noise(draft: Draft, options: Sheet, family: str) -> None:
         if shift not in (None, 1.0):
             draft.cannot("timesteps.shift", "goes with a sigmoid of a normal only: noise is drawn without it")
         chosen = words.word(draft, "timesteps.sampling", sampling, SAMPLING, "sigmoid")
-        options.put("timestep_sampling", chosen, "timesteps.sampling")
+        why = "" if times.sampling.value else "what the trainer's documentation sets for this model"
+        options.put("timestep_sampling", chosen, "timesteps.sampling", why)
     options.put("model_prediction_type", "raw", why="the scripts' documentation for FLUX.1")
     options.put("guidance_scale", 1.0 if times.guidance.value is None else times.guidance.value, "timesteps.guidance")
 
