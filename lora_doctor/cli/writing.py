@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lora_doctor.dialects.writers.draft import Written
     from lora_doctor.translate import Translation
 
+CONFIGS = frozenset({".toml", ".yaml", ".yml", ".json", ".sh", ".ps1"})  # else `--output` is a folder
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
 
 
@@ -29,7 +30,7 @@ def file_name(text: str) -> str:
 def place_of(output: str, name: str) -> tuple[Path, str]:
     """The folder of the new files, and what their names begin with: `--output` is a folder, or the main file's path."""
     path = Path(output)
-    if path.suffix and not path.is_dir():
+    if path.suffix.lower() in CONFIGS and not path.is_dir():
         return path.parent, file_name(path.stem)
     return path, name
 

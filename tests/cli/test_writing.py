@@ -169,6 +169,11 @@ def test_translate_to_a_file(call: Call, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "jobs") == ["mine.yaml"]
 
 
+def test_a_folder_may_have_a_dot(call: Call, tmp_path: Path) -> None:
+    call("translate", MUSUBI, "--to", "ai-toolkit", "-o", "jobs.v2")
+    assert os.listdir(tmp_path / "jobs.v2") == ["zwx.yaml"]
+
+
 def test_translate_prints_without_output(call: Call, tmp_path: Path) -> None:
     ran = call("translate", KLEIN, "--to", "lora-doctor")
     assert ran.out.startswith("# translated from klein_4b_subject.yaml (ai-toolkit)")
