@@ -133,7 +133,7 @@ def made(case: Case, device: torch.device, dtype: torch.dtype, rank: int) -> run
 
 def step(one: run.Run, batch: Loaded, seed: int) -> None:
     """Forward, backward, clip, step."""
-    one.accelerator.backward(run.forward(one, batch, seed))
+    one.accelerator.backward(run.forward(one, batch, seed).loss)
     torch.nn.utils.clip_grad_norm_(list(one.weights.values()), 1.0)
     one.optimizer.step()
     one.optimizer.zero_grad(set_to_none=True)

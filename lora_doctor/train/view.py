@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lora_doctor.train.live import Live, Shown
+from lora_doctor.train.memory import used
 from lora_doctor.train.monitors import Monitors
 from lora_doctor.train.watch import Halt, State
 
@@ -46,7 +47,7 @@ class View:
             gradient=state.metrics["gradient_norm"],
             seconds=seconds,
             images=state.job.images_per_step / seconds if seconds else None,
-            memory=_memory(state),
+            memory=used(state.device),
         )
         self._shown = self._measured(self._shown)
         self._live.show(self._shown)
@@ -59,12 +60,3 @@ class View:
         """The last state stays."""
         self._live.close()
 
-
-def _memory(state: State) -> tuple[float, float | None] | None:
-    """Most memory used so far and all there is, GB, on a GPU."""
-    import torch
-
-    if getattr(state.device, "type", state.device) != "cuda":
-        return None
-    whole = torch.cuda.get_device_properties(state.device).total_memory
-    return torch.cuda.max_memory_allocated(state.device) / 1e9, whole / 1e9
