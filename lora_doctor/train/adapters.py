@@ -34,7 +34,7 @@ def inject(
     """
     found = {}
     for name, module in components(family, models, adapter.text_encoder).items():
-        wanted = adapter if name == family.DENOISER else _of_encoder(adapter)
+        wanted = adapter if name == family.DENOISER else _of_encoder(adapter, name, module)
         shapes = {f"{n}.weight": m.weight.shape for n, m in module.named_modules() if _is_layer(m)}
         found[name] = reach(layers_of(shapes), wanted)
         names = [each.name for each in found[name].modules]
@@ -47,13 +47,16 @@ def inject(
     return found
 
 
-def _of_encoder(adapter: Adapter) -> Adapter:
+def _of_encoder(adapter: Adapter, name: str, encoder: Any) -> Adapter:
     """The same on a text encoder's attention; targets and patterns are the denoiser's.
 
-    A plain LoRA instead of DoRA: transformers 5.23 loads a text encoder's LoRA without its magnitudes.
+    A plain LoRA instead of DoRA: transformers 5.23 loads a text encoder's LoRA without its magnitudes. Not on the first
+    encoder's last layer: SDXL reads the one before, and what is never read gets no gradient.
     """
     kind = "lora" if adapter.kind == "dora" else adapter.kind
-    return adapter._replace(kind=kind, targets=ENCODER_TARGETS, exclude=(), rank_pattern={}, alpha_pattern={})
+    last = encoder.config.num_hidden_layers - 1
+    unread = tuple(f"layers.{last}.self_attn.{each}" for each in ENCODER_TARGETS) if name == "text_encoder" else ()
+    return adapter._replace(kind=kind, targets=ENCODER_TARGETS, exclude=unread, rank_pattern={}, alpha_pattern={})
 
 
 def components(family: Family, models: Models, encoders: bool) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
     _store(models.denoiser, job.precision.base, compute)
     for encoder in models.text_encoders:
         _store(encoder, job.precision.text_encoder, _for_encoders(compute))
-    _place(models, job.memory, device)
+    _place(models, job, device)
     return family, models._replace(device=device, dtype=compute)
 
 
@@ -136,11 +136,12 @@ def _store(module: Any, stored: str, compute: torch.dtype) -> None:
         store_as(module, DTYPES[stored], compute)
 
 
-def _place(models: Models, memory: Memory, device: torch.device) -> None:
-    """Encoders and VAE come to the device when they are used, or stay there."""
-    others = torch.device("cpu") if memory.offload else device
-    for part in (models.vae, *models.text_encoders):
-        _to(part, others)
+def _place(models: Models, job: Job, device: torch.device) -> None:
+    """Encoders and VAE come to the device when they are used, or stay there; encoders that are trained stay."""
+    memory, others = job.memory, torch.device("cpu") if job.memory.offload else device
+    _to(models.vae, others)
+    for encoder in models.text_encoders:
+        _to(encoder, device if job.adapter.text_encoder else others)
     if memory.gradient_checkpointing:
         models.denoiser.enable_gradient_checkpointing()
     if memory.blocks_to_swap:

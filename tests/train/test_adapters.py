@@ -136,6 +136,15 @@ def test_dropout_outlives_a_sample(klein_folder: Path) -> None:
     assert not models.denoiser.training
 
 
+def test_text_encoders_learn_through_their_prompts(sdxl_folder: Path) -> None:
+    family, models = trained(sdxl_folder, Adapter(rank=2, alpha=2, text_encoder=True))
+    prompts = collate(family.encode_prompts(models, ["a ring", "a star"]))
+    noisy = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    family.predict(models, noisy, torch.tensor([10, 500]), prompts).square().mean().backward()
+    assert {name.partition(".")[0] for name in trainable(family, models)} == {"unet", "text_encoder", "text_encoder_2"}
+    assert not [name for name, p in trainable(family, models).items() if p.grad is None], "nothing idle is trained"
+
+
 def test_state_goes_back(klein_folder: Path) -> None:
     family, models = trained(klein_folder, Adapter(rank=4, alpha=4))
     kept, full = {k: v.clone() for k, v in state(family, models).items()}, prediction(family, models)
