@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lora_doctor.report.terminal import paint, printable
+from lora_doctor.runs.facts import Sample
 from lora_doctor.symptoms.course import Course, shown
 from lora_doctor.symptoms.judge import Diagnosed
 from lora_doctor.symptoms.signals import Reading
@@ -132,10 +133,7 @@ def as_data(course: Course, diagnosed: Sequence[Diagnosed]) -> dict[str, Any]:
             "checkpoints": [
                 {"file": _name(run.folder, c.path), "step": c.step, "epoch": c.epoch} for c in run.checkpoints
             ],
-            "samples": [
-                {"file": _name(run.folder, s.path), "step": s.step, "slot": s.slot, "prompt": s.prompt, "seed": s.seed}
-                for s in run.samples
-            ],
+            "samples": [{"file": _name(run.folder, s.path), **_told(s)} for s in run.samples],
             "set_aside": [aside._asdict() for aside in run.aside],
             "missing": [gap._asdict() for gap in run.gaps],
         },
@@ -159,6 +157,11 @@ def as_data(course: Course, diagnosed: Sequence[Diagnosed]) -> dict[str, Any]:
 
 def _name(folder: Any, path: Any) -> str:
     return str(path.relative_to(folder).as_posix())
+
+
+def _told(sample: Sample) -> dict[str, Any]:
+    """What is known of a sample beside its file."""
+    return {name: value for name, value in sample._asdict().items() if name not in ("path", "epoch")}
 
 
 def _verdict(each: Diagnosed) -> dict[str, Any]:

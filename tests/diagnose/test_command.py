@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from lora_doctor.cli import run
 
-from .folders import grown, noisy, picture, scene, write_lora, write_run
+from .folders import grown, noisy, picture, scene, write_events, write_lora, write_run
 
 
 class Ran(NamedTuple):
@@ -166,6 +167,32 @@ def test_what_it_can_not_work_with(
     assert ran.code == 2
     assert sentence in ran.err
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damage_of_any_kind(seed: int, call: Call, tmp_path: Path) -> None:
+    """Files cut short, with bytes changed, replaced by noise, or gone: told or survived, never a fault of ours."""
+    root = write_run(tmp_path / "run", "ai-toolkit", slots=2)
+    write_events(root / "logs" / "events.out.tfevents.1", [("loss/loss", step, 0.3) for step in range(300)])
+    (root / "config.yaml").write_text("job: extension\nconfig:\n  name: zwx\n  process:\n    - type: sd_trainer\n")
+    chance = random.Random(seed)
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    for path in chance.sample(files, 6):
+        data = bytearray(path.read_bytes())
+        how = chance.choice(("cut", "changed", "noise", "gone"))
+        if how == "gone":
+            path.unlink()
+        elif how == "cut":
+            path.write_bytes(data[: chance.randint(0, len(data))])
+        elif how == "noise":
+            path.write_bytes(chance.randbytes(300))
+        else:
+            for _ in range(10):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            path.write_bytes(data)
+    ran = call(root, "--json")
+    assert ran.code in (0, 1), ran.err
+    jsonschema.validate(json.loads(ran.out), SCHEMA)
 
 
 def test_a_run_without_samples_says_what_they_would_tell(call: Call, tmp_path: Path) -> None:
