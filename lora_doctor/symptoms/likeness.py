@@ -77,31 +77,53 @@ def likeness(samples: Side, training: Side, cache: Cache, copies: Iterable[Seque
     usual = _leave_one_out(training.pixels, own, windows, groups)
     if not len(usual):
         return None
-    judge = _Judges(samples.images, training.images, cache)
-    limit = NEAR * float(np.quantile(usual, 0.05))
-    nearest: list[tuple[str, float]] = []
-    firsts, seconds, matches = [], [], []
-    for place in range(len(samples.images)):
-        if not samples.pixels["ok"][place]:
-            nearest.append(("", float("nan")))
-            firsts.append(float("nan"))
-            seconds.append(float("nan"))
-            continue
-        distances, flipped = windows.distances(samples.pixels[place])
-        order = np.argsort(distances)
-        first = int(order[0])
-        other = next((int(i) for i in order if groups[own[i]] != groups[own[first]]), first)
-        nearest.append((training.images.names[own[first]], float(distances[first])))
-        firsts.append(float(distances[first]))
-        seconds.append(float(distances[other]) if other != first else float("nan"))
-        match = _match(place, distances, flipped, order, own, judge, limit)
-        if match is not None:
-            picture, how, distance = match
-            step = samples.steps[place]
-            name = samples.images.names[place]
-            matches.append(Match(name, step, training.images.names[picture], how, distance, float(np.median(usual))))
-    signals = _signals(samples, np.array(firsts), np.array(seconds), float(np.median(usual)), matches, len(own))
-    return Likeness(signals, tuple(matches), tuple(nearest))
+    search = _Search(samples, training, own, groups, windows, usual, _Judges(samples.images, training.images, cache))
+    found = [_look(search, place) for place in range(len(samples.images))]
+    matches = tuple(each.match for each in found if each.match is not None)
+    signals = _signals(samples, found, float(np.median(usual)), matches, len(own))
+    return Likeness(signals, matches, tuple((each.picture, each.first) for each in found))
+
+
+class _Search(NamedTuple):
+    """What a sample is looked up in. own: places of the training pictures, usual: their distances to one another."""
+
+    samples: Side
+    training: Side
+    own: Array
+    groups: Sequence[int]
+    windows: _Windows
+    usual: Array
+    judge: _Judges
+
+
+class _Found(NamedTuple):
+    """A sample's nearest training picture, the distance to it and to the next that is no copy of it; NaN for none."""
+
+    picture: str = ""
+    first: float = float("nan")
+    second: float = float("nan")
+    match: Match | None = None
+
+
+def _look(search: _Search, place: int) -> _Found:
+    """One sample; nothing for one that could not be read."""
+    samples, own, groups = search.samples, search.own, search.groups
+    if not samples.pixels["ok"][place]:
+        return _Found()
+    distances, flipped = search.windows.distances(samples.pixels[place])
+    order = np.argsort(distances)
+    first = int(order[0])
+    other = next((int(i) for i in order if groups[own[i]] != groups[own[first]]), None)
+    names = search.training.images.names
+    limit = NEAR * float(np.quantile(search.usual, 0.05))
+    match = _match(place, distances, flipped, order, own, search.judge, limit)
+    told = None
+    if match is not None:
+        picture, how, distance = match
+        sample, usual = samples.images.names[place], float(np.median(search.usual))
+        told = Match(sample, samples.steps[place], names[picture], how, distance, usual)
+    second = float("nan") if other is None else float(distances[other])
+    return _Found(names[own[first]], float(distances[first]), second, told)
 
 
 def _places(side: Side) -> Array:
@@ -230,8 +252,9 @@ def _match(
 
 
 def _signals(
-    samples: Side, firsts: Array, seconds: Array, usual: float, matches: Sequence[Match], pictures: int
+    samples: Side, found: Sequence[_Found], usual: float, matches: Sequence[Match], pictures: int
 ) -> tuple[Signal, ...]:
+    firsts, seconds = np.array([each.first for each in found]), np.array([each.second for each in found])
     by_step: dict[int, list[int]] = defaultdict(list)
     for place, step in enumerate(samples.steps):
         if step is not None and np.isfinite(firsts[place]):
