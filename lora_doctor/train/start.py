@@ -71,7 +71,7 @@ def watchers_of(live: Live, say: Say) -> Watchers:
     view = View(live)
     view.monitors = Monitors(say, view.doing)
     samples = Samples(say, view.doing)
-    return Watchers((view.monitors, samples, Stops(), Loggers(say), view))  # what is measured is there for the others
+    return Watchers((view, view.monitors, samples, Stops(), Loggers(say)))
 
 
 def assemble(

@@ -32,7 +32,7 @@ class View:
     def doing(self, what: str) -> None:
         """Show what is done instead of training; an empty text when it is over."""
         if self._shown is not None and self._live.terminal:
-            self._shown = self._shown._replace(doing=what)
+            self._shown = self._measured(self._shown)._replace(doing=what)
             self._live.show(self._shown, now=True)
 
     def step(self, state: State) -> Halt | None:
@@ -57,6 +57,6 @@ class View:
         """Nothing to show."""
 
     def end(self, state: State, reason: str) -> None:
-        """The last state stays."""
-        self._live.close()
-
+        """The last state stays; who made the `Live` closes it, as others still have something to say."""
+        if self._shown is not None:
+            self._live.show(self._measured(self._shown), now=True)

@@ -85,3 +85,16 @@ def test_whatever_the_captions_there_is_a_matrix(captions: list[str], trigger: s
     assert {slot.kind for slot in slots} <= set(KINDS)
     assert {"novel", "style", "unrelated"} <= {slot.kind for slot in slots}
     assert all(slot.prompt for slot in slots)
+
+
+def test_the_micro_model_is_asked_in_its_own_words() -> None:
+    from lora_doctor.lab import micro_klein
+    from lora_doctor.lab.world.vocabulary import BACKGROUNDS, COLOURS, LIGHTS, MEDIA, POSITIONS, SIZES, SUBJECTS
+    from lora_doctor.train.families import micro_of
+
+    known = {*COLOURS, *LIGHTS, *MEDIA, *POSITIONS, *SUBJECTS, *SIZES, *BACKGROUNDS, "zwx", "robot"}
+    known |= {"of", "a", "an", "at", "background", "centered", "light"}
+    captions = [f"photo of a zwx robot, red background, at left, number {i}" for i in range(3)]
+    for slot in matrix(captions, "zwx", "subject", (), micro_of(micro_klein())):
+        if slot.kind != "training":
+            assert {*slot.prompt.replace(",", "").split()} <= known

@@ -27,7 +27,24 @@ TRAINING: Final[dict[str, Any]] = {
     "memory.gradient_checkpointing": False,
 }
 
+# Sample prompts in the words of the world, which knows no beaches (`lora_doctor.train.prompts`); `{}` is the subject.
+PROMPTS: Final[dict[str, list[str]]] = {
+    "contexts": [
+        "photo of {}, green gradient background, at left, soft light",
+        "photo of {}, pink background, centered, dim light",
+        "photo of {}, cyan tiled background, at right, side light",
+        "photo of {}, orange background, at top, soft light",
+    ],
+    "styles": ["drawing of {}, white background, centered, soft light"],
+    "unrelated": [
+        "photo of a big red star, white background, centered, soft light",
+        "photo of a small yellow beetle, purple background, at left, side light",
+    ],
+}
+
 
 def write_card(folder: Path, **values: Any) -> None:
     """Writes the card of a pipeline's folder."""
-    (folder / CARD).write_text(json.dumps({**values, "training": TRAINING}, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(
+        json.dumps({**values, **PROMPTS, "training": TRAINING}, indent=1) + "\n", encoding="utf-8"
+    )
