@@ -301,3 +301,16 @@ def test_text_encoders_are_trained_where_they_can_be(tmp_path: Path, sdxl_folder
         assert any(value.any() for value in ups), f"{part} learned nothing"
     resolved = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert resolved["memory"]["cache_text"] is False
+
+
+def test_going_on_is_the_same_as_never_stopping(tmp_path: Path, sana_folder: Path, call: Call) -> None:
+    """With dropout, a moving average, samples and measurements before the first step and between."""
+    schedule = {"name": "constant_with_warmup", "warmup_steps": 2}
+    config(tmp_path, sana_folder, schedule=schedule, training={"steps": 4}, validation={"every_steps": 2})
+    assert call("train", "run.toml", "--no-preflight", "--output", "whole").code == 0
+    assert call("train", "run.toml", "--no-preflight", "--output", "parts", "--steps", "2").code == 0
+    assert call("train", "run.toml", "--no-preflight", "--output", "parts", "--resume").code == 0
+    whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
+    assert weights(whole.checkpoint(4)) == weights(parts.checkpoint(4))
+    losses = [[(row["step"], row["loss"]) for row in read_rows(each.log)] for each in (whole, parts)]
+    assert losses[0] == losses[1]
