@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from lora_doctor.captions.lexicon import KINDS, covered
 
+# ruff: noqa: E501 a caption a line
 LETTERS = dict(zip("mtlafdbs", KINDS))  # material texture lighting angle focal depth background style
 # letters | caption
 FIRST = """

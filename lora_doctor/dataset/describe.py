@@ -58,6 +58,7 @@ def as_data(images: ImageSet) -> dict[str, Any]:
         "images": [_image(image, images.edge) for image in images.images],
         "copies": [{"files": list(each.names), "how": each.how} for each in images.copies],
         "atypical": [each._asdict() for each in images.atypical],
+        "overlay": images.overlay._asdict() if images.overlay else None,
         "variety": images.variety._asdict() if images.variety else None,
         "exposures_per_image": exposures_per_image(images.plan),
         "buckets": [_fate(fate) for fate in images.fates],

@@ -9,6 +9,7 @@
     upscaled=2 blur=3 motion=25            softer: enlarged, Gaussian radius, pixels of motion
     dark=0.1 bright=3 contrast=0.3 grain=9 light, contrast, noise in levels
     grey bars=0.1 shift=6                  without colour, letterboxed, moved right
+    mark                                   lettering in the corner at the bottom right
     through=30                             saved as a JPEG of this quality first
     alpha cmyk bits=16 profile=P3          how it is stored
     quality=20 exif=6 as=png cut=0.5       JPEG quality, EXIF orientation, another format than the name says, cut short
@@ -137,6 +138,11 @@ def _lit(image: Array, words: dict[str, str], name: str) -> Array:
         image[:high] = image[-high:] = 0
     if "shift" in words:
         image = np.roll(image, int(words["shift"]), 1)
+    if "mark" in words:
+        height, width = image.shape[:2]
+        place = (width - width // 3, height - height // 16)
+        thick = max(2, width // 150)
+        cv2.putText(image, "studio", place, cv2.FONT_HERSHEY_SIMPLEX, width / 330, (255, 255, 255), thick)
     if "through" in words:
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(words["through"])])[1]
         image = cv2.imdecode(coded, cv2.IMREAD_COLOR)

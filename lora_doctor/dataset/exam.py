@@ -77,6 +77,7 @@ def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
         copies=whole.copies,
         atypical=whole.atypical,
         variety=whole.variety,
+        overlay=whole.overlay,
         fates=buckets.fates(plan, data, images),
         masks=_masks(data, images, scanned),
         pairs=_pairs(data, images, scanned),

@@ -6,7 +6,7 @@ import math
 import os
 from typing import NamedTuple
 
-VERSION = 3  # of the measurements: a cache of another version is not read
+VERSION = 4  # of the measurements: a cache of another version is not read
 
 
 LIMITS = ("lora-doctor", "this machine's memory", "can't be examined")  # in errors that are ours
@@ -72,10 +72,11 @@ class ImageFacts(NamedTuple):
 
 
 class Features(NamedTuple):
-    """Corners of one image for telling crops and turned copies; kept on disk, not in memory."""
+    """Corners of one image, for telling crops and turned copies, and where its edges are; kept on disk."""
 
     points: bytes  # x, y as uint8 pairs, pixels of a copy whose longer side has 208
     descriptors: bytes  # 32 bytes a point
+    edges: bytes = b""  # which cells of a grid have strong edges, a bit each (`overlay`)
 
 
 SUFFIXES = {

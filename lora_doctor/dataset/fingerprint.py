@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from lora_doctor.dataset import overlay
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.facts import Features
 
@@ -34,7 +35,7 @@ def measure(small: Array) -> Fingerprint:
         bits(block),
         float(np.sqrt((block**2).mean())) / 64 * 16,
         cv2.cvtColor(tiny, cv2.COLOR_BGR2LAB).tobytes(),
-        corners(grey),
+        corners(grey)._replace(edges=overlay.edges(grey)),
     )
 
 

@@ -11,6 +11,7 @@ from lora_doctor.dataset.trainers import habits
 from lora_doctor.finding import Finding
 from lora_doctor.plan import Dataset, Plan
 
+LONG = 60  # characters of a file name that are shown
 NAMED = 3  # files a sentence names; a report for programs has them all
 
 
@@ -51,6 +52,14 @@ class Atypical(NamedTuple):
     name: str
     what: str
     off: float
+
+
+class Overlay(NamedTuple):
+    """The same lines at the same place of different pictures. `box`: left, top, right, bottom, shares of the sides."""
+
+    names: tuple[str, ...]  # that bear it
+    looked_at: int  # different pictures that were compared
+    box: tuple[float, float, float, float]
 
 
 class Variety(NamedTuple):
@@ -114,6 +123,7 @@ class ImageSet(NamedTuple):
     fates: tuple[Fate, ...] = ()
     masks: Masks | None = None
     pairs: Pairs | None = None
+    overlay: Overlay | None = None
     captions: Mapping[str, str] = MappingProxyType({})  # of the images that are copies of others
 
     def chosen(self, holds: Callable[[ImageFacts], bool]) -> list[ImageFacts]:
@@ -129,8 +139,13 @@ class ImageSet(NamedTuple):
 
 def listed(names: Sequence[str]) -> str:
     """`a.png, b.png, c.png and 4 more`, on one line whatever the names hold."""
-    shown = ", ".join(name if name.isprintable() else ascii(name)[1:-1] for name in names[:NAMED])
+    shown = ", ".join(_short(name if name.isprintable() else ascii(name)[1:-1]) for name in names[:NAMED])
     return shown + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
+
+
+def _short(name: str) -> str:
+    """Without its middle, where it is a hash or a sentence."""
+    return name if len(name) <= LONG else f"{name[: LONG // 2]}...{name[-LONG // 3 :]}"
 
 
 def many(number: int, word: str = "image") -> str:

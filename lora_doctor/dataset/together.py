@@ -7,7 +7,7 @@ import json
 from typing import NamedTuple
 
 from lora_doctor.dataset.cache import Cache
-from lora_doctor.dataset.imageset import Atypical, Copies, Variety
+from lora_doctor.dataset.imageset import Atypical, Copies, Overlay, Variety
 from lora_doctor.dataset.record import Images
 from lora_doctor.dataset.variety import atypical, variety
 
@@ -18,6 +18,7 @@ class Whole(NamedTuple):
     copies: tuple[Copies, ...]
     atypical: tuple[Atypical, ...]
     variety: Variety | None
+    overlay: Overlay | None
 
 
 def together(images: Images, cache: Cache) -> Whole:
@@ -27,21 +28,25 @@ def together(images: Images, cache: Cache) -> Whole:
     kept = cache.of_set(digest.digest())
     if kept is not None:
         return _read(kept)
-    from lora_doctor.dataset.copies import find_copies  # OpenCV takes longer to import than an unchanged set to read
+    from lora_doctor.dataset.copies import find_copies
+    from lora_doctor.dataset.overlay import find_overlay  # OpenCV takes longer to import than an unchanged set to read
 
+    groups = find_copies(images, cache)
     whole = Whole(
-        tuple(Copies(tuple(images.names[i] for i in g.members), g.how) for g in find_copies(images, cache)),
+        tuple(Copies(tuple(images.names[i] for i in g.members), g.how) for g in groups),
         atypical(images),
         variety(images),
+        find_overlay(images, [place for group in groups for place in group.members[1:]], cache),
     )
     cache.keep_set(digest.digest(), json.dumps(whole))
     return whole
 
 
 def _read(text: str) -> Whole:
-    groups, odd, figure = json.loads(text)
+    groups, odd, figure, mark = json.loads(text)
     return Whole(
         tuple(Copies(tuple(names), how) for names, how in groups),
         tuple(Atypical(*each) for each in odd),
         Variety(*figure) if figure else None,
+        Overlay(tuple(mark[0]), mark[1], (mark[2][0], mark[2][1], mark[2][2], mark[2][3])) if mark else None,
     )
