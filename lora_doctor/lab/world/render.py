@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Final
 
 import cv2
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from .canvas import Frame, Mask, union
 from .scene import Scene
 from .styles import stylised
-from .subjects import BODY, Part, parts
+from .subjects import BODY, Drawer, Part, parts
 from .vocabulary import COLOURS, PIXELS, POSITIONS, SIZES
 
 Picture = NDArray[np.uint8]
@@ -23,13 +24,13 @@ JITTER: Final = 8.0  # of a background's channels, in sRGB steps
 REACH: Final = 0.2  # how far from the centre a subject stands, as a share of the edge
 
 
-def render(scene: Scene, edge: int = PIXELS) -> Picture:
-    """The picture of a scene, drawn three times too large and averaged down."""
+def render(scene: Scene, edge: int = PIXELS, drawer: Drawer | None = None) -> Picture:
+    """The picture of a scene, drawn three times too large and averaged down. `drawer` replaces the subject's own."""
     rng = random.Random(scene.seed)
     size = edge * OVERSAMPLING
     picture = _background(scene, size, rng)
     frame = place(scene, size, rng)
-    pieces = parts(scene.subject, frame, rng)
+    pieces = (drawer or partial(parts, scene.subject))(frame, rng)
     silhouette = union(*(piece.mask for piece in pieces))
     if scene.medium == "photo":
         picture *= (1 - 0.45 * _shadow(silhouette, size))[..., None]
@@ -42,12 +43,12 @@ def render(scene: Scene, edge: int = PIXELS) -> Picture:
     return stylised(_reduced(picture, edge), scene.style)
 
 
-def mask(scene: Scene, edge: int = PIXELS) -> Mask:
+def mask(scene: Scene, edge: int = PIXELS, drawer: Drawer | None = None) -> Mask:
     """Where the subject is: uint8 [edge, edge], 255 inside."""
     rng = random.Random(scene.seed)
     size = edge * OVERSAMPLING
     _background(scene, size, rng)
-    pieces = parts(scene.subject, place(scene, size, rng), rng)
+    pieces = (drawer or partial(parts, scene.subject))(place(scene, size, rng), rng)
     whole = union(*(piece.mask for piece in pieces))
     return np.asarray(cv2.resize(whole, (edge, edge), interpolation=cv2.INTER_AREA), np.uint8)
 

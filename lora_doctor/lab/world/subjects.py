@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from .canvas import Frame, Mask, Point, box, disc, oval, polygon, strokes, union
@@ -13,6 +13,9 @@ from .vocabulary import COLOURS
 BODY: Final = "body"  # painted with the scene's colour, texture and material
 WHITE: Final = (246, 246, 246)
 DARK: Final = (16, 16, 18)
+CRITTER_HIPS: Final = (-0.68, -0.24, 0.24, 0.68)  # where its legs grow, from left to right
+BEETLE_HIPS: Final = (-0.38, 0.12, 0.62)  # on each side, from top to bottom
+LIZARD_HIPS: Final = (-0.3, 0.42)
 
 
 class Part(NamedTuple):
@@ -22,6 +25,7 @@ class Part(NamedTuple):
     paint: str | tuple[int, int, int] = BODY
 
 
+Sides = tuple[Sequence[float], Sequence[float]]  # hips on the left and on the right
 Drawer = Callable[[Frame, random.Random], list[Part]]
 
 
@@ -61,11 +65,11 @@ def _cross(frame: Frame, rng: random.Random) -> list[Part]:
     return [Part(polygon(_tilted(frame, rng), box(-0.34, -1, 0.34, 1), box(-1, -0.34, 1, 0.34)))]
 
 
-def _critter(frame: Frame, rng: random.Random) -> list[Part]:
+def _critter(frame: Frame, rng: random.Random, hips: Sequence[float] = CRITTER_HIPS) -> list[Part]:
     """From the side: body, head, tail, one eye and four legs that stand apart."""
     facing = rng.choice((-1, 1))
     legs = []
-    for hip in (-0.68, -0.24, 0.24, 0.68):
+    for hip in hips:
         swing = rng.uniform(-0.07, 0.07)
         legs.append(((hip, 0.1), (hip + swing, 0.55), (hip - swing * 0.5, 0.96)))
     lift = rng.uniform(0.3, 0.6)
@@ -78,11 +82,11 @@ def _critter(frame: Frame, rng: random.Random) -> list[Part]:
     return [Part(body), *_eye(frame, (facing * 0.84, -0.64))]
 
 
-def _beetle(frame: Frame, rng: random.Random) -> list[Part]:
+def _beetle(frame: Frame, rng: random.Random, sides: Sides = (BEETLE_HIPS, BEETLE_HIPS)) -> list[Part]:
     """From above: body, head, two eyes and three legs on each side."""
     legs: list[tuple[Point, ...]] = []
-    for side in (-1, 1):
-        for hip in (-0.38, 0.12, 0.62):
+    for side, hips in zip((-1, 1), sides, strict=True):
+        for hip in hips:
             swing = rng.uniform(-0.06, 0.06)
             legs.append(((side * 0.3, hip), (side * 0.7, hip - 0.12 + swing), (side * 1.02, hip + 0.06 + swing)))
     body = union(strokes(frame, 0.17, *legs), oval(frame, (0, 0.12), (0.5, 0.84)), disc(frame, (0, -0.74), 0.34))
@@ -118,11 +122,11 @@ def _mushroom(frame: Frame, rng: random.Random) -> list[Part]:
     ]
 
 
-def _lizard(frame: Frame, rng: random.Random) -> list[Part]:
+def _lizard(frame: Frame, rng: random.Random, sides: Sides = (LIZARD_HIPS, LIZARD_HIPS)) -> list[Part]:
     """From above, four legs, a two-coloured body that no other creature has."""
     legs: list[tuple[Point, ...]] = []
-    for side in (-1, 1):
-        for hip in (-0.3, 0.42):
+    for side, hips in zip((-1, 1), sides, strict=True):
+        for hip in hips:
             swing = rng.uniform(-0.07, 0.07)
             legs.append(((side * 0.2, hip), (side * 0.62, hip - 0.1 + swing), (side * 0.98, hip + 0.08 + swing)))
     tail = polygon(frame, ((-0.2, 0.6), (0.2, 0.6), (0.02, 1.15)))
@@ -167,6 +171,21 @@ def _cottage(frame: Frame, rng: random.Random) -> list[Part]:
         Part(polygon(frame, box(-0.5, 0.2, -0.12, 0.95)), (120, 70, 40)),
         Part(polygon(frame, box(0.16, 0.14, 0.56, 0.5)), COLOURS["cyan"]),
     ]
+
+
+def critter(hips: Sequence[float]) -> Drawer:
+    """A critter with legs at these hips."""
+    return lambda frame, rng: _critter(frame, rng, hips)
+
+
+def beetle(sides: Sides) -> Drawer:
+    """A beetle with legs at these hips of its left and right side."""
+    return lambda frame, rng: _beetle(frame, rng, sides)
+
+
+def lizard(sides: Sides) -> Drawer:
+    """A lizard with legs at these hips of its left and right side."""
+    return lambda frame, rng: _lizard(frame, rng, sides)
 
 
 _DRAWERS: Final[dict[str, Drawer]] = {
