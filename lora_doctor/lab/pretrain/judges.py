@@ -6,6 +6,7 @@ blur, disturbed latents) without changing what they show, and on junk, of which 
 
 from __future__ import annotations
 
+import argparse
 import math
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..micro.klein import autoencoder
 from ..truth.labels import UNASKED
 from ..truth.network import Network, Said
-from ..truth.weights import write_weights
+from ..truth.weights import WEIGHTS, write_weights
 from .autoencoder import as_input
 from .examples import Examples, prepared
 from .progress import Clock, load_state, save_state
@@ -27,8 +29,19 @@ RATE: Final = 3e-3
 JUNK: Final = 4  # pictures of a batch that are made junk
 
 
-def train_judge(folder: Path, vae: Any, weights: Path, number: int = 16000, steps: int = 1400, batch: int = 64) -> None:
-    """Trains, or resumes, in `folder` (`judge.npz`, `judge.pt`, `judge.log`); leaves bf16 safetensors at `weights`."""
+def train_judge(
+    folder: Path,
+    vae: Any,
+    weights: Path,
+    number: int = 16000,
+    steps: int = 1400,
+    batch: int = 64,
+    every: int = 250,
+) -> None:
+    """Trains, or resumes, in `folder` (`judge.npz`, `judge.pt`, `judge.log`); leaves bf16 safetensors at `weights`.
+
+    `number` examples are rendered, the state is kept `every` so many steps.
+    """
     examples = prepared(folder / "judge.npz", SEED, number, vae.eval())
     torch.manual_seed(SEED)
     network = Network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -44,7 +57,7 @@ def train_judge(folder: Path, vae: Any, weights: Path, number: int = 16000, step
             group["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         optimizer.step()
         clock.tell(step, loss.item())
-        if (step + 1) % 250 == 0 or step + 1 == steps:
+        if (step + 1) % every == 0 or step + 1 == steps:
             save_state(folder / "judge.pt", network, optimizer, step + 1)
     write_weights(weights, network.eval(), _temperatures(network, examples))
 
@@ -101,7 +114,7 @@ def junk(pixels: Tensor, generator: torch.Generator) -> Tensor:
 def _temperatures(network: Network, examples: Examples) -> Tensor:
     """What each head's logits must be divided by so that its confidence is its accuracy: [11] (arXiv:1706.04599)."""
     pixels = worse(as_input(examples.images[-CALIBRATION:], "cpu"), torch.Generator().manual_seed(SEED))
-    parts = [network(p).logits for p in torch.split(pixels, 100)]  # type: ignore[no-untyped-call]
+    parts = [network(p).logits for p in torch.split(pixels, 100)]
     goals = torch.from_numpy(examples.classes[-CALIBRATION:])
     grid = torch.logspace(-0.7, 0.7, 71)
     found = []
@@ -110,3 +123,23 @@ def _temperatures(network: Network, examples: Examples) -> Tensor:
         losses = [functional.cross_entropy(logits / t, goals[:, column], ignore_index=UNASKED) for t in grid]
         found.append(grid[int(torch.stack(losses).argmin())])
     return torch.stack(found)
+
+
+def main() -> None:
+    """`python -m lora_doctor.lab.pretrain.judges --work DIR --vae STATE`: trains the judge, or goes on with it."""
+    parser = argparse.ArgumentParser(prog="python -m lora_doctor.lab.pretrain.judges", description=main.__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder of examples, state and log")
+    parser.add_argument(
+        "--vae", type=Path, required=True, help="state of the micro Klein's VAE, as pretraining leaves it"
+    )
+    parser.add_argument("--output", type=Path, default=WEIGHTS, help="where the weights go; default: into the package")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    vae = autoencoder()
+    vae.load_state_dict(torch.load(options.vae, weights_only=True, map_location="cpu")["model"])
+    options.work.mkdir(parents=True, exist_ok=True)
+    train_judge(options.work, vae, options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -41,9 +41,14 @@ class Defect(NamedTuple):
     rule: str
 
 
+def _opened(entry: Entry) -> Image.Image:
+    with Image.open(entry.image) as image:
+        return image.convert("RGB")
+
+
 def _on_pixels(change: Callable[[Pixels], Pixels]) -> Callable[[Entry, random.Random], None]:
     def spoil(entry: Entry, rng: random.Random) -> None:
-        pixels = np.asarray(Image.open(entry.image).convert("RGB"), np.float32)
+        pixels = np.asarray(_opened(entry), np.float32)
         Image.fromarray(np.clip(change(pixels) + 0.5, 0, 255).astype(np.uint8)).save(entry.image)
 
     return spoil
@@ -68,12 +73,12 @@ def _barred(pixels: Pixels) -> Pixels:
 
 
 def _tiny(entry: Entry, rng: random.Random) -> None:
-    image = Image.open(entry.image)
+    image = _opened(entry)
     image.resize((image.width // 4, image.height // 4), Image.Resampling.BOX).save(entry.image)
 
 
 def _squeezed(entry: Entry, rng: random.Random) -> None:
-    Image.open(entry.image).save(entry.image.with_suffix(".jpg"), quality=10)
+    _opened(entry).save(entry.image.with_suffix(".jpg"), quality=10)
     entry.image.unlink()
 
 
@@ -83,20 +88,20 @@ def _copied(entry: Entry, rng: random.Random) -> None:
 
 
 def _recoded(entry: Entry, rng: random.Random) -> None:
-    image = Image.open(entry.image)
+    image = _opened(entry)
     smaller = image.resize((image.width * 7 // 8, image.height * 7 // 8), Image.Resampling.LANCZOS)
     smaller.save(entry.folder / f"{entry.stem}-small.jpg", quality=85)
     shutil.copyfile(entry.text, entry.folder / f"{entry.stem}-small.txt")
 
 
 def _mirrored(entry: Entry, rng: random.Random) -> None:
-    ImageOps.mirror(Image.open(entry.image)).save(entry.folder / f"{entry.stem}-mirrored.png")
+    ImageOps.mirror(_opened(entry)).save(entry.folder / f"{entry.stem}-mirrored.png")
     shutil.copyfile(entry.text, entry.folder / f"{entry.stem}-mirrored.txt")
 
 
 def _turned(entry: Entry, rng: random.Random) -> None:
     """The pixels lie on their side, and EXIF says so, as a phone writes it."""
-    image = Image.open(entry.image).rotate(90)
+    image = _opened(entry).rotate(90)
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(entry.image.with_suffix(".jpg"), quality=95, exif=exif)

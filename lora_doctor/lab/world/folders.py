@@ -1,4 +1,4 @@
-"""Dataset folders as users have them: pictures, a caption file beside each, a trigger word, and defects if asked for."""
+"""Dataset folders as users have them: pictures, a caption beside each, a trigger word, and defects if asked for."""
 
 from __future__ import annotations
 
