@@ -126,12 +126,10 @@ def _temperatures(network: Network, examples: Examples) -> Tensor:
 
 
 def main() -> None:
-    """`python -m lora_doctor.lab.pretrain.judges --work DIR --vae STATE`: trains the judge, or goes on with it."""
+    """`python -m lora_doctor.lab.pretrain.judges --work DIR`: trains the judge, or goes on with it."""
     parser = argparse.ArgumentParser(prog="python -m lora_doctor.lab.pretrain.judges", description=main.__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder of examples, state and log")
-    parser.add_argument(
-        "--vae", type=Path, required=True, help="state of the micro Klein's VAE, as pretraining leaves it"
-    )
+    parser.add_argument("--vae", type=Path, required=True, help="state of micro Klein's VAE")
     parser.add_argument("--output", type=Path, default=WEIGHTS, help="where the weights go; default: into the package")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """How right the measures are, on fresh renders that have been through the VAE: the table in the documentation.
 
-`python -m lora_doctor.lab.truth.accuracy --vae WORK/vae/vae.pt`; without a VAE, on the renders as they are.
+`python -m lora_doctor.lab.truth.accuracy`; with `--bare`, on the renders as they are.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import argparse
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKLFlux2
 
+from .. import micro_klein
 from ..pretrain.examples import Example, draw, picture, returned
 from ..world.altered import RANGE
 from ..world.render import Picture, render
@@ -137,16 +138,13 @@ def measure(vae: Any, number: int, seed: int = SEED) -> dict[str, dict[str, Accu
 def main() -> None:
     """Prints the tables as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m lora_doctor.lab.truth.accuracy", description=__doc__)
-    parser.add_argument("--vae", type=Path, help="state of the micro Klein's VAE, as pretraining leaves it")
+    parser.add_argument("--bare", action="store_true", help="not through micro Klein's VAE")
     parser.add_argument("--number", type=int, default=2000, help="pictures per table")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    vae = None
-    if options.vae is not None:
-        from ..micro.klein import autoencoder
-
-        vae = autoencoder().eval()
-        vae.load_state_dict(torch.load(options.vae, weights_only=True, map_location="cpu")["model"])
+    vae = (
+        None if options.bare else AutoencoderKLFlux2.from_pretrained(micro_klein() / "vae", dtype=torch.float32).eval()
+    )
     for title, table in measure(vae, options.number).items():
         print(f"\n| {title} | asked | right, % | right of the sure, % | unsure, % |\n|---|---|---|---|---|")
         for name, row in table.items():
