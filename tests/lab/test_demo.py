@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 
 from lora_doctor.lab.demo.steps import DEFECTS
 from lora_doctor.lab.world.defects import DEFECTS as ALL
-from tests.end_to_end.process import call
+from tests.end_to_end.process import call, command
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    done = call("demo", "--output", "shown", cwd=folder)
+    line = command("demo", "--output", "shown")
+    done = subprocess.run(line, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=900)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "open shown/index.html"
     return folder / "shown"
