@@ -45,8 +45,8 @@ class Seen(NamedTuple):
     def legs(self, creature: str) -> int | None:
         """Legs counted, if it is this creature; None where they cannot be.
 
-        Not to be believed yet: the count is exact on the renderer's masks, but the network's mask closes the gaps between
-        legs (docs/lab.md).
+        Not to be believed yet: the count is exact on the renderer's masks, but the network's mask closes the gaps
+        between legs (docs/lab.md).
         """
         return limbs(self.mask, creature)
 
