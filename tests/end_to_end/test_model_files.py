@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from models.files import denoiser, qwen3, vae, write
+
+from tests.models.files import denoiser, qwen3, vae, write
 
 CONFIG = """\
 output_dir = "out"

@@ -36,7 +36,7 @@ class Case(NamedTuple):
 @pytest.fixture(scope="module", params=FAMILIES)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A tiny pipeline with a fresh adapter, three pictures and eight prompts."""
-    import train.tiny as tiny
+    from tests.train import tiny
 
     folder: Path = getattr(tiny, f"make_{request.param}")(tmp_path_factory.mktemp("tiny"))
     family = family_of(folder)

@@ -140,7 +140,7 @@ def test_text_encoders_learn_through_their_prompts(sdxl_folder: Path) -> None:
     family, models = trained(sdxl_folder, Adapter(rank=2, alpha=2, text_encoder=True))
     prompts = collate(family.encode_prompts(models, ["a ring", "a star"]))
     noisy = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
-    family.predict(models, noisy, torch.tensor([10, 500]), prompts).square().mean().backward()
+    family.predict(models, noisy, torch.tensor([10, 500]), prompts).square().mean().backward()  # type: ignore[no-untyped-call]
     assert {name.partition(".")[0] for name in trainable(family, models)} == {"unet", "text_encoder", "text_encoder_2"}
     assert not [name for name, p in trainable(family, models).items() if p.grad is None], "nothing idle is trained"
 

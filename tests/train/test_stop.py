@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from symptoms.curves import SPACEPXL, rows_of
 
 from lora_doctor.train.folder import RunFolder, append_row
 from lora_doctor.train.job import Data, Job, Model, Stop, Training
 from lora_doctor.train.stop import Stops, jitter, past_optimum
 from lora_doctor.train.watch import State
+from tests.symptoms.curves import SPACEPXL, rows_of
 
 CURVE = {step: percent / 100 for step, percent in SPACEPXL.items()}
 
