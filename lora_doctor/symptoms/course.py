@@ -13,6 +13,7 @@ from lora_doctor.symptoms.advice import Words
 from lora_doctor.symptoms.likeness import Likeness
 from lora_doctor.symptoms.signals import Limit, Reading, Signal, Spec, read_signal, specs
 from lora_doctor.symptoms.verdict import ABSENT, PRIOR, UNKNOWN, Advice, Verdict, probability, since_of, state_of
+from lora_doctor.symptoms.weights import Weighed
 from lora_doctor.symptoms.window import Window
 
 NOTHING: Mapping[str, Signal] = MappingProxyType({})
@@ -21,7 +22,8 @@ NOTHING: Mapping[str, Signal] = MappingProxyType({})
 class Course(NamedTuple):
     """A run, measured. unmeasured: signals that could not be taken, each with the reason; trained_prompts: samples with
     a training caption as their prompt, None where prompts or captions are not known; table: of signals, in place of
-    the one that comes along; window: the checkpoints worth keeping, None where no held-out loss tells.
+    the one that comes along; window: the checkpoints worth keeping, None where no held-out loss tells; weighed: the
+    run's checkpoints in their order, None for one whose weights can't be read.
     """
 
     run: Run
@@ -34,6 +36,7 @@ class Course(NamedTuple):
     trigger: str = ""
     table: Mapping[str, Spec] | None = None
     window: Window | None = None
+    weighed: tuple[Weighed | None, ...] = ()
 
     @property
     def plan(self) -> Plan | None:

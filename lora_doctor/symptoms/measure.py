@@ -24,7 +24,7 @@ from lora_doctor.symptoms.monitored import monitored, rows_of, window_of
 from lora_doctor.symptoms.pixels import measure_files
 from lora_doctor.symptoms.signals import Signal, Spec, specs
 from lora_doctor.symptoms.tracks import tracks
-from lora_doctor.symptoms.weights import signals_of, weigh_all
+from lora_doctor.symptoms.weights import Weighed, signals_of, weigh_all
 
 Tell = Callable[[str, int, int], None]  # what is looked at, how many of it are done, of how many
 MOST_SAMPLES = 4000  # of more, whole steps are left out evenly
@@ -57,7 +57,8 @@ def examine(
     try:
         found: list[Signal] = [*said.signals, *tracks(run), *_exposures(run)]
         found += monitored(rows := rows_of(run))
-        found += _weights(run, store, tell)
+        weighed = _weighed(run, store, tell)
+        found += signals_of(run.checkpoints, weighed, _bf16_rate(run.plan))
         like, seen, aside = _images(run, store, tell)
         found += seen
     finally:
@@ -75,6 +76,7 @@ def examine(
         said.trigger,
         table,
         window_of(run, rows),
+        tuple(weighed),
     )
 
 
@@ -110,9 +112,7 @@ def _exposures(run: Run) -> list[Signal]:
     return [Signal(name, run.steps, shown, counts) for name in ("exposures", "few_exposures")]
 
 
-def _weights(run: Run, store: Cache, tell: Tell | None) -> tuple[Signal, ...]:
-    if not run.checkpoints:
-        return ()
+def _weighed(run: Run, store: Cache, tell: Tell | None) -> list[Weighed | None]:
     whole, done = len(run.checkpoints), 0
 
     def count(more: int) -> None:
@@ -121,7 +121,7 @@ def _weights(run: Run, store: Cache, tell: Tell | None) -> tuple[Signal, ...]:
         if tell is not None:
             tell("checkpoint", done, whole)
 
-    return signals_of(run.checkpoints, weigh_all(run.checkpoints, store, count), _bf16_rate(run.plan))
+    return weigh_all(run.checkpoints, store, count)
 
 
 def _bf16_rate(plan: Plan | None) -> float | None:
@@ -135,7 +135,7 @@ def _bf16_rate(plan: Plan | None) -> float | None:
 
 
 def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None, list[Signal], list[Aside]]:
-    samples = _evenly(run.samples)
+    samples = evenly(run.samples)
     if not samples:
         return None, [], []
     root = run.folder.absolute()
@@ -158,8 +158,8 @@ def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None,
     return like, found, aside
 
 
-def _evenly(samples: Sequence[Sample]) -> list[Sample]:
-    """All samples, or those of every so many steps where there are too many; the first and last step always."""
+def evenly(samples: Sequence[Sample]) -> list[Sample]:
+    """Those that are looked at: all, or where there are too many every so many steps; the first and last step always."""
     steps = sorted({each.step for each in samples if each.step is not None})
     every = max(1, -(-len(samples) // MOST_SAMPLES))
     kept = {*steps[::every], *steps[-1:]}
@@ -187,6 +187,12 @@ def _looked_at(folder: Path, names: Sequence[str], store: Cache, what: str, tell
 
 def _training(run: Run, store: Cache, tell: Tell | None):  # type: ignore[no-untyped-def]
     """The training images that are to be learned, those of all folders together; None where none are known."""
+    found = training_files(run)
+    return _looked_at(*found, store, "training image", tell) if found else None
+
+
+def training_files(run: Run) -> tuple[Path, list[str]] | None:
+    """The folder above all training images that are to be learned, and their names in it; None where none are known."""
     if run.plan is None:
         return None
     folders = [d.listing for d in run.plan.datasets if d.listing and d.regularisation.value is not True]
@@ -194,8 +200,7 @@ def _training(run: Run, store: Cache, tell: Tell | None):  # type: ignore[no-unt
     if not paths:
         return None
     root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
-    names = [os.path.relpath(path, root).replace(os.sep, "/") for path in dict.fromkeys(paths)]
-    return _looked_at(root, names, store, "training image", tell)
+    return root, [os.path.relpath(path, root).replace(os.sep, "/") for path in dict.fromkeys(paths)]
 
 
 def _trained_prompts(run: Run, said: Captioned) -> int | None:
