@@ -17,6 +17,8 @@ import click
     help="What the LoRA is for; limits depend on it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything that was measured and judged, for programs.")
+@click.option("--report", type=click.Path(), metavar="FILE", help="Write a page for people: one HTML file.")
+@click.option("--plots", type=click.Path(), metavar="DIR", help="Write static plots (PNG) into this folder.")
 @click.option("-o", "--output", type=click.Path(), help="Write the result to this file.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these symptoms or levels.")
 @click.option("--ignore", multiple=True, metavar="RULES", help="Not these.")

@@ -7,11 +7,18 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lora_doctor.cli.output import put, tell_problems, terminal_width, wants_colour
+from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
 from lora_doctor.dataset.arrays import need
 from lora_doctor.selection import EVERYTHING, Selection, resolve
+from lora_doctor.write import write_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lora_doctor.symptoms.course import Course
+    from lora_doctor.symptoms.judge import Diagnosed
 
 EVERY = 0.2  # seconds between two lines of progress
 
@@ -28,6 +35,8 @@ class Request(NamedTuple):
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     no_cache: bool
+    report: str | None = None
+    plots: str | None = None
 
 
 def run(request: Request) -> int:
@@ -55,6 +64,7 @@ def run(request: Request) -> int:
         if progress is not None:
             progress.clear()
     diagnosed, problems = judge(course, selection)
+    write_pages(request, course, diagnosed)
     if request.as_json:
         put(json.dumps(as_data(course, diagnosed), indent=2, allow_nan=False) + "\n", request.output)
     else:
@@ -65,6 +75,25 @@ def run(request: Request) -> int:
     if problems:
         return 2
     return int(any(each.verdict.present and each.rule.level != "note" for each in diagnosed))
+
+
+def write_pages(request: Request, course: Course, diagnosed: Sequence[Diagnosed]) -> None:
+    """The page for people and the static plots, where they are asked for."""
+    if request.report is None and request.plots is None:
+        return
+    from lora_doctor.report.run.facts import run_page
+
+    page = run_page(course, diagnosed)
+    if request.report is not None:
+        from lora_doctor.report.run.page import render_run
+
+        write_beside(Path(request.report), render_run(page).encode("utf-8", "replace"))
+        tell(f"{request.report}: the report")
+    if request.plots is not None:
+        from lora_doctor.report.run.plots import write_plots
+
+        for path in write_plots(page, Path(request.plots)):
+            tell(f"{path}: written")
 
 
 class _Progress:

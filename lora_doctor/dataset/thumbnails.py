@@ -16,22 +16,22 @@ QUALITY = 68
 THREADS = 4  # Pillow lets go of the interpreter while it decodes
 
 
-def pictures(folder: Path, names: Iterable[str], *, turned: bool = True) -> dict[str, str]:
-    """A data address for each image that can be opened."""
+def pictures(folder: Path, names: Iterable[str], *, turned: bool = True, edge: int = EDGE) -> dict[str, str]:
+    """A data address for each image that can be opened. edge: pixels of the longer side at most."""
     listed = list(names)
     with ThreadPoolExecutor(THREADS) as pool:
-        made = pool.map(lambda name: _address(folder / name, turned), listed)
+        made = pool.map(lambda name: _address(folder / name, turned, edge), listed)
         return {name: address for name, address in zip(listed, made) if address}
 
 
-def _address(path: Path, turned: bool) -> str:
+def _address(path: Path, turned: bool, edge: int) -> str:
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")
-            image.draft("RGB", (2 * EDGE, 2 * EDGE))
+            image.draft("RGB", (2 * edge, 2 * edge))
             shown = ImageOps.exif_transpose(image) if turned else image
             small = _on_white(shown)
-            small.thumbnail((EDGE, EDGE))
+            small.thumbnail((edge, edge))
             stream = io.BytesIO()
             small.save(stream, "WEBP", quality=QUALITY)
     except Exception:  # plugins raise whatever they please; the finding about the file says what is wrong

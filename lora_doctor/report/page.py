@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
-from html import escape
-from importlib.resources import files
 from typing import NamedTuple
 
 from lora_doctor import __version__
@@ -14,12 +11,10 @@ from lora_doctor.captions.facts import Captions
 from lora_doctor.dataset.imageset import ImageSet
 from lora_doctor.report import many
 from lora_doctor.report.charts import ring
-from lora_doctor.report.terminal import printable
+from lora_doctor.report.document import document, plain
 from lora_doctor.result import Found
 from lora_doctor.rule import LEVELS
 
-# Nothing may be fetched: not by a caption with markup in it either.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'"
 VERDICTS = {"error": "Not ready: the run would stop, or part of the set would be lost",
             "warning": "Needs attention before a long run", "good": "Ready"}  # fmt: skip
 
@@ -46,34 +41,14 @@ def render_page(page: Page) -> str:
     """The whole file."""
     from lora_doctor.report import sections
 
-    folder = files("lora_doctor.report")
-    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     found = [*page.general, *(each for shown in page.sets for each in shown.found)]
     body = [_top(page, found), sections.to_mend(found, page.sets)]
     for number, shown in enumerate(page.sets):
         body += sections.of_set(shown, number, alone=len(page.sets) == 1)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f'<title>{plain(page.title)} &middot; lora-doctor</title>\n<link rel="icon" href="data:,">\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n{_navigation(page)}\n<main>\n{''.join(body)}\n</main>\n"
-        f"{_foot(page)}\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return document(page.title, _links(page), body, _foot(page))
 
 
-def plain(text: object) -> str:
-    """Escaped, and without characters that turn or hide text."""
-    return escape(printable(str(text)))
-
-
-def marked(text: str) -> str:
-    """A sentence with its `code` set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", plain(text))
-
-
-def _navigation(page: Page) -> str:
+def _links(page: Page) -> list[tuple[str, str]]:
     links = [("glance", "At a glance"), ("mend", "To mend"), ("images-0", "Images")]
     if any(shown.images.copies for shown in page.sets):
         links.append((f"copies-{next(i for i, s in enumerate(page.sets) if s.images.copies)}", "Copies"))
@@ -81,7 +56,7 @@ def _navigation(page: Page) -> str:
         links.append((f"buckets-{next(i for i, s in enumerate(page.sets) if s.images.fates)}", "Crops"))
     if any(shown.captions for shown in page.sets):
         links.append((f"captions-{next(i for i, s in enumerate(page.sets) if s.captions)}", "Captions"))
-    return f'<nav><div class="top-in">{"".join(f"<a href=#{to}>{name}</a>" for to, name in links)}</div></nav>'
+    return links
 
 
 def _top(page: Page, found: list[Found]) -> str:

@@ -15,7 +15,8 @@ from lora_doctor.dataset.facts import ImageFacts
 from lora_doctor.dataset.imageset import Fate, Placed, as_read
 from lora_doctor.report import many
 from lora_doctor.report.charts import Bar, bars, histogram
-from lora_doctor.report.page import Shown, blamed_images, marked, plain
+from lora_doctor.report.document import lines, marked, plain
+from lora_doctor.report.page import Shown, blamed_images
 from lora_doctor.result import Found
 from lora_doctor.rule import LEVELS
 
@@ -35,13 +36,9 @@ def to_mend(found: Sequence[Found], sets: Sequence[Shown]) -> str:
     copied = "\n".join(_listed(each) for each in ordered)
     return (
         f'<section id="mend"><div class="bar-line"><h2>To mend</h2><button type="button" data-copies="list">copy as a '
-        f'list</button></div><textarea id="list" hidden readonly rows="8">{_lines(copied)}</textarea>'
+        f'list</button></div><textarea id="list" hidden readonly rows="8">{lines(copied)}</textarea>'
         f'<ul class="todo">{items}</ul></section>'
     )
-
-
-def _lines(text: str) -> str:
-    return "\n".join(plain(line) for line in text.split("\n"))
 
 
 def _listed(each: Found) -> str:
@@ -196,7 +193,7 @@ def _crops(shown: Shown, number: int, of: str) -> str:
     parts = [_fate(shown, fate) for fate in shown.images.fates]
     return (
         f'<section id="buckets-{number}"><h2>Crops{of}</h2><p class="soft">What this trainer\'s buckets make of the '
-        f'images: the frame is what is trained on, the rest is cut off.</p>{"".join(parts)}</section>'
+        f"images: the frame is what is trained on, the rest is cut off.</p>{''.join(parts)}</section>"
     )
 
 
@@ -274,7 +271,7 @@ def _captions(captions: Captions, number: int, of: str) -> str:
         f'<div class="card"><h3>What they repeat</h3>{bars(_frequent(captions), "most frequent words")}</div></div>'
         f'<div class="card below"><h3>How long they are</h3><p class="soft small">About {middle} tokens '
         f"in the middle, {min(lengths)} to {max(lengths)} in all (estimated from words).{limit}</p>"
-        f'{histogram(lengths, captions.limit, "captions by their length in tokens")}</div></section>'
+        f"{histogram(lengths, captions.limit, 'captions by their length in tokens')}</div></section>"
     )
 
 

@@ -159,7 +159,7 @@ def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None,
 
 
 def evenly(samples: Sequence[Sample]) -> list[Sample]:
-    """Those that are looked at: all, or where there are too many every so many steps; the first and last step always."""
+    """Those that are looked at: all, or those of every so many steps; the first and last step always."""
     steps = sorted({each.step for each in samples if each.step is not None})
     every = max(1, -(-len(samples) // MOST_SAMPLES))
     kept = {*steps[::every], *steps[-1:]}

@@ -119,9 +119,9 @@ def read_signal(signal: Signal, spec: Spec, limit: Limit) -> Reading:
     share = min(1.0, _behind(signal, limit, sign, value) / limit.enough)
     weight = {"alarm": limit.weight, "warn": limit.weight / 2, "clean": -limit.clean}[level] * share
     at = signal.at[place] if place < len(signal.at) else None
-    return Reading(
-        signal, spec, limit, value, at, level, _since(signal, limit, sign) if level != "clean" else None, weight
-    )
+    timed = level != "clean" and spec.kind != "captions"  # captions are what they are from the start
+    since = _since(signal, limit, sign) if timed else None
+    return Reading(signal, spec, limit, value, at, level, since, weight)
 
 
 def _judged(signal: Signal, spec: Spec, sign: float) -> int:
