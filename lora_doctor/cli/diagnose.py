@@ -19,6 +19,14 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Everything that was measured and judged, for programs.")
 @click.option("--report", type=click.Path(), metavar="FILE", help="Write a page for people: one HTML file.")
 @click.option("--plots", type=click.Path(), metavar="DIR", help="Write static plots (PNG) into this folder.")
+@click.option("--watch", is_flag=True, help="Judge a run while it trains, until it ends or it is time to stop.")
+@click.option(
+    "--every", type=click.FloatRange(min=0.1), default=15.0, metavar="SECONDS", help="Between two looks [15]."
+)
+@click.option("--on-stop", metavar="COMMAND", help="With --watch: run this when it is time to stop.")
+@click.option(
+    "--idle", type=click.FloatRange(min=0.01), metavar="MINUTES", help="With --watch: end if nothing changes."
+)
 @click.option("-o", "--output", type=click.Path(), help="Write the result to this file.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these symptoms or levels.")
 @click.option("--ignore", multiple=True, metavar="RULES", help="Not these.")
@@ -27,6 +35,9 @@ def diagnose(**options: Any) -> int:
     """Say what is wrong with a training run, of any trainer: symptoms, evidence, since when, and the fix.
 
     RUN_DIR is the folder with checkpoints, samples and logs. Only files are read, nothing is fetched or changed.
+
+    --watch ends with exit code 1 when a symptom that is an error is sure, or the usable checkpoints are over; COMMAND
+    then finds LORA_DOCTOR_RUN, _REASON, _STEP and _KEEP (the checkpoint to keep) in its environment.
 
     Exit code: 0 no symptom found, 1 symptoms, 2 lora-doctor could not work.
     """

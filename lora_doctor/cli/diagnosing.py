@@ -6,8 +6,11 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import click
 
 from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
 from lora_doctor.dataset.arrays import need
@@ -17,6 +20,8 @@ from lora_doctor.write import write_beside
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lora_doctor.cli.watching import Look
+    from lora_doctor.dialects.reader import Problem
     from lora_doctor.symptoms.course import Course
     from lora_doctor.symptoms.judge import Diagnosed
 
@@ -37,6 +42,23 @@ class Request(NamedTuple):
     no_cache: bool
     report: str | None = None
     plots: str | None = None
+    watch: bool = False
+    every: float = 15.0
+    on_stop: str | None = None
+    idle: float | None = None
+
+
+class _Result(NamedTuple):
+    course: Course
+    diagnosed: tuple[Diagnosed, ...]
+    problems: tuple[Problem, ...]
+    seconds: float
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        ill = any(each.verdict.present and each.rule.level != "note" for each in self.diagnosed)
+        return 2 if self.problems else int(ill)
 
 
 def run(request: Request) -> int:
@@ -45,14 +67,36 @@ def run(request: Request) -> int:
     from lora_doctor.adapter.extra import need as need_packages
 
     need_packages("numpy", "ml_dtypes")
+    if not request.watch:
+        if request.on_stop is not None or request.idle is not None:
+            raise click.UsageError("--on-stop and --idle go with --watch")
+        result = _diagnose(request)
+        _show(request, result)
+        return result.code
+    from lora_doctor.cli.watching import Watch, watch
+
+    idle = request.idle * 60 if request.idle is not None else None
+    return watch(
+        Watch(
+            Path(request.run_dir),
+            request.every,
+            request.on_stop,
+            idle,
+            partial(_look, request),
+            partial(_told, request),
+        )
+    )
+
+
+def _diagnose(request: Request, but: frozenset[str] = frozenset()) -> _Result:
+    """Read, measure and judge."""
     from lora_doctor.runs.read import read_run
-    from lora_doctor.symptoms.describe import as_data, as_text
     from lora_doctor.symptoms.judge import judge
     from lora_doctor.symptoms.measure import examine
 
     selection = Selection(resolve(request.select) or EVERYTHING, resolve(request.ignore))
     config, dataset = (Path(each) if each else None for each in (request.config, request.dataset))
-    found = read_run(Path(request.run_dir), config=config, dataset=dataset)
+    found = read_run(Path(request.run_dir), config=config, dataset=dataset, but=but)
     progress = _Progress() if sys.stderr.isatty() else None
     cache = Path(os.devnull) / "none" if request.no_cache else None  # what can't be kept is kept for the run only
     begun = time.monotonic()
@@ -63,21 +107,51 @@ def run(request: Request) -> int:
     finally:
         if progress is not None:
             progress.clear()
-    diagnosed, problems = judge(course, selection)
-    write_pages(request, course, diagnosed)
+    return _Result(course, *judge(course, selection), time.monotonic() - begun)
+
+
+def _show(request: Request, result: _Result) -> None:
+    """The page and the plots, then the summary or the JSON."""
+    from lora_doctor.symptoms.describe import as_data, as_text
+
+    write_pages(request, result.course, result.diagnosed)
     if request.as_json:
-        put(json.dumps(as_data(course, diagnosed), indent=2, allow_nan=False) + "\n", request.output)
+        put(json.dumps(as_data(result.course, result.diagnosed), indent=2, allow_nan=False) + "\n", request.output)
     else:
         colour = request.output is None and wants_colour(sys.stdout)
-        seconds = time.monotonic() - begun
-        put(as_text(course, diagnosed, seconds, width=terminal_width(), colour=colour), request.output)
-    tell_problems(problems)
-    if problems:
-        return 2
-    return int(any(each.verdict.present and each.rule.level != "note" for each in diagnosed))
+        text = as_text(result.course, result.diagnosed, result.seconds, width=terminal_width(), colour=colour)
+        put(text, request.output)
+    tell_problems(result.problems)
 
 
-def write_pages(request: Request, course: Course, diagnosed: Sequence[Diagnosed]) -> None:
+def _look(request: Request, but: frozenset[str]) -> Look | None:
+    """One look of the watch; None where there is nothing to diagnose yet."""
+    from lora_doctor.cli.watching import Look
+    from lora_doctor.runs.read import NothingYetError
+
+    try:
+        result = _diagnose(request, but)
+    except NothingYetError:
+        return None
+    return Look(result.course, result.diagnosed, result.code, partial(_show, request, result))
+
+
+def _told(request: Request, look: Look, news: list[str], last: bool) -> None:
+    """A line for each look, and the page; at the end all that `diagnose` says."""
+    run = look.course.run
+    reached = f"{run.axis} {look.course.reached:,}: " if look.course.reached is not None else ""
+    count = f"{len(run.checkpoints):,} checkpoints, {len(run.samples):,} samples"
+    symptoms = sum(each.verdict.present and each.rule.level != "note" for each in look.diagnosed)
+    tell(f"{time.strftime('%H:%M:%S')} {reached}{count}, {symptoms or 'no'} symptom{'s' * (symptoms != 1)}")
+    for sentence in news:
+        tell(f"  {sentence}")
+    if last:
+        look.finish()
+    else:
+        write_pages(request, look.course, look.diagnosed, quiet=True)
+
+
+def write_pages(request: Request, course: Course, diagnosed: Sequence[Diagnosed], *, quiet: bool = False) -> None:
     """The page for people and the static plots, where they are asked for."""
     if request.report is None and request.plots is None:
         return
@@ -88,12 +162,14 @@ def write_pages(request: Request, course: Course, diagnosed: Sequence[Diagnosed]
         from lora_doctor.report.run.page import render_run
 
         write_beside(Path(request.report), render_run(page).encode("utf-8", "replace"))
-        tell(f"{request.report}: the report")
+        if not quiet:
+            tell(f"{request.report}: the report")
     if request.plots is not None:
         from lora_doctor.report.run.plots import write_plots
 
         for path in write_plots(page, Path(request.plots)):
-            tell(f"{path}: written")
+            if not quiet:
+                tell(f"{path}: written")
 
 
 class _Progress:

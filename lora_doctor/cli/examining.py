@@ -66,9 +66,7 @@ def run(request: Request) -> int:
     cache = Path(os.devnull) / "none" if request.no_cache else None  # what can't be kept is kept for the run only
     with progress() as tell_of:
         sets = [
-            (plan, each)
-            for plan in plans
-            for each in exam(plan, workers=request.workers, tell=tell_of, cache=cache)
+            (plan, each) for plan in plans for each in exam(plan, workers=request.workers, tell=tell_of, cache=cache)
         ]
     if not sets:
         raise SourceError(f"no images in {request.folder or request.config}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -26,16 +27,17 @@ Stamp = tuple[int, int]
 
 
 class Look(NamedTuple):
-    """One diagnosis; code: what `diagnose` would exit with."""
+    """One diagnosis. code: what `diagnose` would exit with; finish: says all that it would say."""
 
     course: Course
     diagnosed: tuple[Diagnosed, ...]
     code: int
+    finish: Callable[[], None]
 
 
 class Watch(NamedTuple):
     """What is watched. look: diagnose without the names given, None where there is nothing to diagnose yet; show: tell
-    of a look, with what is new in it, and whether it is the last one. idle: seconds without a change that end the watch.
+    of a look, of what is new in it, and whether it is the last. idle: seconds without a change that end the watch.
     """
 
     folder: Path
@@ -198,13 +200,22 @@ def has_ended(course: Course) -> bool:
     """Whether the run itself says that it is over, or has reached the steps that its config plans."""
     from lora_doctor.derived import total_steps
     from lora_doctor.runs.read import last_step
-    from lora_doctor.train.folder import RunFolder, read_json
 
     run = course.run
     if run.trainer == "lora-doctor":
-        status = read_json(RunFolder(run.folder).run).get("status")
-        return status is not None and status != "running"
+        return _status(run.folder) not in ("", "running")
     planned = total_steps(run.plan) if run.plan is not None else None
     reached = max((*run.steps, last_step(run.curves) or 0), default=0)
     saved = max((each.step for each in run.checkpoints if each.step is not None), default=0)
     return planned is not None and run.axis == "step" and reached >= planned - 1 and saved >= planned - 1
+
+
+def _status(folder: Path) -> str:
+    """How lora-doctor's own run stands, as `run.json` says."""
+    from lora_doctor.train.folder import RunFolder
+
+    try:
+        record = json.loads(RunFolder(folder).run.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return str(record.get("status", "")) if isinstance(record, dict) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -38,18 +38,32 @@ class Trainer(Protocol):
         """What the names say."""
 
 
-def read_run(folder: Path, *, config: Path | None = None, dataset: Path | None = None) -> Run:
+class NothingYetError(SourceError):
+    """A folder without a checkpoint or a sample that can be read."""
+
+
+def read_run(
+    folder: Path,
+    *,
+    config: Path | None = None,
+    dataset: Path | None = None,
+    but: Collection[str] = (),
+) -> Run:
     """Everything that names, headers and logs tell about a run folder. No image is opened, no weights are read.
 
+    but: names of files that are left out, as they are being written.
+
     Raises:
-        SourceError: it is no folder, nothing in it belongs to a run, or the given config or dataset can't be read.
+        SourceError: it is no folder, or the given config or dataset can't be read.
+        NothingYetError: nothing in it belongs to a run.
     """
     files = list_files(folder)
+    files = files._replace(names=tuple(name for name in files.names if name not in but))
     module = recognise(files)
     layout = module.read(files)
     checkpoints, aside = read_checkpoints(files, layout.checkpoints)
     if not checkpoints and not layout.samples:
-        raise SourceError(nothing(folder, aside))
+        raise NothingYetError(nothing(folder, aside))
     trainer = module.TRAINER
     plan = plan_of(config) if config else plan_beside(files, layout.configs, KOHYA if trainer in KOHYA else (trainer,))
     if plan is not None and (trainer in KOHYA or not trainer or config):
