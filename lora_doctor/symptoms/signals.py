@@ -146,6 +146,8 @@ def _level(value: float, limit: Limit, sign: float) -> str:
 def _since(signal: Signal, limit: Limit, sign: float) -> int | None:
     """The first step beyond the warning from which on three of four values are."""
     beyond = [sign * value >= sign * limit.warn for value in signal.values]
+    if len(beyond) > 1 and signal.at and signal.at[0] == 0:
+        beyond[0] = False  # the LoRA has done nothing yet: what is there at step 0 is the base model's
     for place, step in enumerate(signal.at):
         rest = beyond[place:]
         if rest and rest[0] and sum(rest) >= 0.75 * len(rest):

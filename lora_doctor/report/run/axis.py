@@ -116,19 +116,23 @@ def _line(name: str, told: str, svg: str, kind: str = "", extra: str = "") -> st
 def _svg(window: Window | None, scale: Scale, inside: str, label: str = "") -> str:
     role = f'role="img" aria-label="{plain(label)}"' if label else 'aria-hidden="true"'
     return (
-        f'<svg viewBox="0 0 {WIDE:g} {HIGH:g}" preserveAspectRatio="none" {role}>{_window(window, scale)}{inside}</svg>'
+        f'<svg viewBox="0 0 {WIDE:g} {HIGH:g}" preserveAspectRatio="none" {role}>{_window(window, scale)}{inside}{_pick(window, scale)}</svg>'
     )
 
 
 def _window(window: Window | None, scale: Scale) -> str:
-    """The band of usable checkpoints, and the pick."""
-    if window is None or window.first is None or window.last is None or window.pick is None:
+    """The band of usable checkpoints."""
+    if window is None or window.first is None or window.last is None:
         return ""
     left, right = scale.x(window.first), scale.x(window.last)
-    return (
-        f'<rect class="window" x="{left:.1f}" y="0" width="{max(2.0, right - left):.1f}" height="{HIGH:g}"/>'
-        f'<path class="pick" d="M{scale.x(window.pick):.1f} 0v{HIGH:g}"/>'
-    )
+    return f'<rect class="window" x="{left:.1f}" y="0" width="{max(2.0, right - left):.1f}" height="{HIGH:g}"/>'
+
+
+def _pick(window: Window | None, scale: Scale) -> str:
+    """The checkpoint to keep, above everything else."""
+    if window is None or window.pick is None:
+        return ""
+    return f'<path class="pick" d="M{scale.x(window.pick):.1f} 0v{HIGH:g}"/>'
 
 
 def _row(course: Course, signal: Signal, scale: Scale) -> str:

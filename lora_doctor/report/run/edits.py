@@ -34,6 +34,8 @@ def steps_of(page: RunPage) -> list[Step]:
             known = found.get(name)
             if known is None:
                 found[name] = Step(advice, (each.rule.title,), (), _now(page.course.plan, advice.key))
+            elif not known.advice.value and advice.value:  # a step to stop at is more than "fewer steps"
+                found[name] = known._replace(advice=advice, reasons=(*known.reasons, each.rule.title))
             elif advice.value in ("", known.advice.value):
                 found[name] = known._replace(reasons=tuple(dict.fromkeys((*known.reasons, each.rule.title))))
             else:

@@ -71,8 +71,8 @@ def _keep(page: RunPage) -> str:
     if window is None:
         why = "no loss on held-out images was measured, so no checkpoint can be called the best"
         return f'<p class="keep"><b>Checkpoint to keep:</b> not known ({why}).</p>'
-    ends = [end for end in (window.opens, window.closes) if end]
-    small = f'<span class="soft small">The usable window: {plain("; ".join(ends))}.</span>' if ends else ""
+    ends = [f"{word}: {why}" for word, why in (("begins", window.opens), ("ends", window.closes)) if why]
+    small = f'<span class="soft small">Where the usable window {plain("; ".join(ends))}.</span>' if ends else ""
     return f'<p class="keep"><b>Checkpoint to keep:</b> {marked(window.sentence)}. {small}</p>'
 
 
