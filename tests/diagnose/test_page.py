@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import BROWSER, Read, opened
 from PIL import Image
-from symptoms.curves import rows_of
 
 from lora_doctor.cli import run
+from tests.browser import BROWSER, Read, opened
+from tests.symptoms.curves import rows_of
 
 from .folders import noisy, picture, scene, write_run
 

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from diagnose.folders import noisy, scene, write_run
+from tests.diagnose.folders import noisy, scene, write_run
 
 
 def main(folder: Path, stopped: Path) -> None:
