@@ -13,7 +13,7 @@ from typing import Any, Final
 from PIL import Image, ImageOps
 
 from lora_doctor import __version__
-from lora_doctor.report.page import POLICY, marked, plain
+from lora_doctor.report.document import POLICY, marked, plain
 
 from .steps import Shown
 

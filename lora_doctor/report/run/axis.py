@@ -115,9 +115,8 @@ def _line(name: str, told: str, svg: str, kind: str = "", extra: str = "") -> st
 
 def _svg(window: Window | None, scale: Scale, inside: str, label: str = "") -> str:
     role = f'role="img" aria-label="{plain(label)}"' if label else 'aria-hidden="true"'
-    return (
-        f'<svg viewBox="0 0 {WIDE:g} {HIGH:g}" preserveAspectRatio="none" {role}>{_window(window, scale)}{inside}{_pick(window, scale)}</svg>'
-    )
+    drawn = f"{_window(window, scale)}{inside}{_pick(window, scale)}"
+    return f'<svg viewBox="0 0 {WIDE:g} {HIGH:g}" preserveAspectRatio="none" {role}>{drawn}</svg>'
 
 
 def _window(window: Window | None, scale: Scale) -> str:
