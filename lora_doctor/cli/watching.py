@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -199,23 +198,13 @@ def stop_reason(course: Course, diagnosed: Sequence[Diagnosed]) -> str:
 def has_ended(course: Course) -> bool:
     """Whether the run itself says that it is over, or has reached the steps that its config plans."""
     from lora_doctor.derived import total_steps
+    from lora_doctor.runs import native
     from lora_doctor.runs.read import last_step
 
     run = course.run
     if run.trainer == "lora-doctor":
-        return _status(run.folder) not in ("", "running")
+        return bool(native.record(run.folder).get("status", "running") != "running")
     planned = total_steps(run.plan) if run.plan is not None else None
     reached = max((*run.steps, last_step(run.curves) or 0), default=0)
     saved = max((each.step for each in run.checkpoints if each.step is not None), default=0)
     return planned is not None and run.axis == "step" and reached >= planned - 1 and saved >= planned - 1
-
-
-def _status(folder: Path) -> str:
-    """How lora-doctor's own run stands, as `run.json` says."""
-    from lora_doctor.train.folder import RunFolder
-
-    try:
-        record = json.loads(RunFolder(folder).run.read_bytes())
-    except (OSError, ValueError):
-        return ""
-    return str(record.get("status", "")) if isinstance(record, dict) else ""

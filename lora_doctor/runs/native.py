@@ -47,6 +47,15 @@ def status(root: Path) -> str:
     return str(found.get("status") or "") if isinstance(found, dict) else ""
 
 
+def record(folder: Path) -> dict[str, Any]:
+    """How the run stands, as `run.json` says; empty where it says nothing."""
+    try:
+        found = json.loads(RunFolder(folder).run.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _sample(files: Files, row: dict[str, Any]) -> Sample | None:
     """A row of the list; one whose picture is not there is no sample."""
     name, step = row.get("file"), row.get("step")

@@ -8,6 +8,7 @@ from lora_doctor.derived import effective_batch, image_count, total_steps
 from lora_doctor.dialects import all_dialects
 from lora_doctor.models.families import FAMILIES
 from lora_doctor.plan import Plan
+from lora_doctor.runs import native
 from lora_doctor.runs.facts import Run
 from lora_doctor.symptoms.verdict import Advice
 
@@ -85,8 +86,16 @@ class Words(NamedTuple):
         plan = self.run.plan
         if plan is None or step is None or self.run.axis != "step":
             return None
-        batch, images = effective_batch(plan), image_count(plan)
+        batch, images = effective_batch(plan), trained_images(self.run)
         return step * batch / images if batch and images else None
+
+
+def trained_images(run: Run) -> int | None:
+    """Images trained on: as lora-doctor's own run tells, held-out ones aside; else those in the config's folders."""
+    told = native.record(run.folder).get("images") if run.trainer == native.TRAINER else None
+    if isinstance(told, int):
+        return told
+    return image_count(run.plan) if run.plan is not None else None
 
 
 _PLAIN = {

@@ -13,9 +13,10 @@ from lora_doctor.dataset.exam import pictures
 from lora_doctor.dataset.record import Images
 from lora_doctor.dataset.scan import scan
 from lora_doctor.dataset.together import together
-from lora_doctor.derived import effective_batch, image_count, optimizer_family
+from lora_doctor.derived import effective_batch, optimizer_family
 from lora_doctor.plan import Plan
 from lora_doctor.runs.facts import Aside, Run, Sample
+from lora_doctor.symptoms.advice import trained_images
 from lora_doctor.symptoms.captioned import Captioned, captioned
 from lora_doctor.symptoms.course import Course
 from lora_doctor.symptoms.likeness import Likeness, Side, likeness
@@ -104,7 +105,7 @@ def _with_kinds(run: Run, trigger: str) -> Run:
 
 def _exposures(run: Run) -> list[Signal]:
     """How often each image had been shown, at each checkpoint."""
-    batch, images = (effective_batch(run.plan), image_count(run.plan)) if run.plan else (None, None)
+    batch, images = (effective_batch(run.plan), trained_images(run)) if run.plan else (None, None)
     if not batch or not images or run.axis != "step" or not run.steps or not run.steps[-1]:
         return []
     shown = tuple(step * batch / images for step in run.steps)

@@ -155,6 +155,17 @@ def test_the_window_the_pick_and_the_strengths(watched: Path, tmp_path: Path) ->
     assert len(set(ids := Read(path).ids)) == len(ids)
 
 
+def test_showings_are_those_of_the_images_that_were_trained_on(watched: Path, tmp_path: Path) -> None:
+    training(tmp_path / "images")
+    (watched / "run.json").write_text('{"status": "finished", "images": 4, "held_out": 2}')
+    (watched / "config.toml").write_text(
+        f'output = "{watched}"\n[[data]]\nfolder = "{tmp_path / "images"}"\n[training]\nsteps = 800\nbatch_size = 1\n'
+    )
+    path = tmp_path / "own.html"
+    run(["diagnose", str(watched), "--report", str(path), "--no-cache"])
+    assert "<dt>showings of each image</dt><dd>200</dd>" in text_of(path), "800 steps by 4 images, 2 are held out"
+
+
 def test_a_run_of_checkpoints_only(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "zwx", "diffusers")
     path = tmp_path / "r.html"

@@ -72,7 +72,8 @@ def run_page(course: Course, diagnosed: Sequence[Diagnosed]) -> RunPage:
         if sample.step in steps and slot_of(sample) in slots:
             sheet.setdefault((slot_of(sample), sample.step), name)
     at, sweep = _sweep(named)
-    copies = {match.sample: match for match in course.likeness.matches} if course.likeness else {}
+    matches = course.likeness.matches if course.likeness else ()
+    copies = {match.sample: match for match in matches if match.step != 0}  # what the base model shows, no LoRA learned
     about = [name for each in diagnosed if each.verdict.present for name in each.verdict.about[:24]]
     shown = list(dict.fromkeys([*sheet.values(), *sweep.values(), *(_known(named, about))]))
     nearest = _nearest(course)

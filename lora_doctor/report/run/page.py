@@ -176,12 +176,13 @@ def _strip(page: RunPage, about: Sequence[str]) -> str:
     names = [name if name in page.pictures else known.get(name, "") for name in about]
     seen: dict[str, int] = {}  # different training images first
     rounds = []
-    for name in dict.fromkeys(name for name in names if name):
+    base = {name for (_, step), name in page.sheet.items() if step == 0}  # what is there no LoRA has made
+    for name in dict.fromkeys(name for name in names if name and name not in base):
         match = page.copies.get(name)
         shows = match.picture if match else name
         seen[shows] = seen.get(shows, -1) + 1
         rounds.append((seen[shows], name))
-    placed = set(page.sheet.values())
+    placed = {name for (_, step), name in page.sheet.items() if step != 0}
     items = []
     for _, name in sorted(rounds, key=lambda pair: pair[0])[:STRIP]:
         picture = f'<img src="{page.pictures[name]}" alt="{plain(name)}" loading="lazy">'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -20,7 +21,8 @@ def contact_sheet(page: RunPage) -> str:
     """The section; says what is missing where there are no samples."""
     if not page.sheet:
         return ""
-    slots = list(dict.fromkeys(slot for slot, _ in page.sheet))
+    copied = Counter(slot for (slot, _), name in page.sheet.items() if name in page.copies)
+    slots = sorted(dict.fromkeys(slot for slot, _ in page.sheet), key=lambda slot: -copied[slot])
     window = page.course.window
     head = "".join(_step_head(page, step, window.pick if window else None) for step in page.steps)
     body = "".join(_row(page, slot) for slot in slots)
