@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from ..world.render import Picture
-from ..world.vocabulary import ATTRIBUTES, CREATURES, HELD_OUT_LIMBS
-from .limbs import Soft, limbs
-from .place import Place, place
+from ..world.vocabulary import ATTRIBUTES
+from .legs import LEGS as LEGS
+from .legs import count_legs
+from .place import Place, Soft, place
 from .weights import Judge, judge
 
 SURE: Final = 0.6  # confidence below which the answer is "unsure"
 AT_ONCE: Final = 64
-LEGS: Final = {**CREATURES, **HELD_OUT_LIMBS}  # creature -> legs that it always has
 
 
 class Answer(NamedTuple):
@@ -32,23 +32,20 @@ class Answer(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One picture: `answers` by attribute, `shares` of every subject and style, `mask` [64, 64]; shares from 0 to 1."""
+    """One picture: `answers` by attribute, `shares` of every subject and style, `mask` [64, 64]; all from 0 to 1."""
 
     answers: dict[str, Answer]
     shares: dict[str, dict[str, float]]
     mask: Soft
+    picture: Picture
 
     def place(self, subject: str) -> Place:
         """Position and size by geometry, if it is this subject."""
         return place(self.mask, subject)
 
     def legs(self, creature: str) -> int | None:
-        """Legs counted, if it is this creature; None where they cannot be.
-
-        Not to be believed yet: the count is exact on the renderer's masks, but the network's mask closes the gaps
-        between legs (docs/lab.md).
-        """
-        return limbs(self.mask, creature)
+        """Legs counted, if it is this creature; None where that is unsure."""
+        return count_legs([self.picture], creature)[0]
 
 
 @torch.no_grad()
@@ -61,15 +58,15 @@ def look(pictures: Sequence[Picture], by: Judge | None = None) -> list[Seen]:
         said = by.network(pixels)
         heads = [(logits / t).softmax(1).numpy() for logits, t in zip(said.logits, by.temperatures, strict=True)]
         masks = said.mask.sigmoid().numpy()
-        seen += [_seen([head[row] for head in heads], masks[row]) for row in range(len(pixels))]
+        seen += [_seen([h[row] for h in heads], masks[row], pictures[start + row]) for row in range(len(pixels))]
     return seen
 
 
-def _seen(heads: Sequence[Soft], mask: Soft) -> Seen:
+def _seen(heads: Sequence[Soft], mask: Soft, picture: Picture) -> Seen:
     answers, shares = {}, {}
     for (name, words), head in zip(ATTRIBUTES.items(), heads, strict=True):
         best = int(head.argmax())
         answers[name] = Answer(words[best], float(head[best]))
         if name in ("subject", "style"):
             shares[name] = dict(zip(words, head.tolist(), strict=True))
-    return Seen(answers, shares, mask)
+    return Seen(answers, shares, mask, picture)

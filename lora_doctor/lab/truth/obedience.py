@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..world.render import Picture
 from ..world.scene import Scene
 from .labels import shown
-from .look import Seen, look
+from .look import LEGS, Seen, look
 
 
 class Score(NamedTuple):
@@ -26,23 +26,26 @@ class Score(NamedTuple):
 
 
 def obedience(picture: Picture | Seen, scene: Scene) -> dict[str, bool | None]:
-    """Per attribute that the scene's picture shows: obeyed, not, or None where unsure."""
+    """Per attribute that the scene's picture shows, and `legs` of a creature: obeyed, not, or None where unsure."""
     seen = picture if isinstance(picture, Seen) else look([picture])[0]
     hits: dict[str, bool | None] = {}
     for name in shown(scene):
         word = seen.answers[name].word
         hits[name] = None if word is None else word == getattr(scene, name)
+    if scene.subject in LEGS:
+        counted = seen.legs(scene.subject)
+        hits["legs"] = None if counted is None else counted == LEGS[scene.subject]
     return hits
 
 
 def table(pairs: Sequence[tuple[Scene, Picture]]) -> dict[str, Score]:
-    """Scores over many pictures: per attribute, and per subject as `subject circle`..."""
+    """Scores over many pictures: per attribute, `legs`, and per subject as `subject circle`, `legs critter`..."""
     seen = look([picture for _, picture in pairs])
     hits: dict[str, list[bool | None]] = defaultdict(list)
     for (scene, _), each in zip(pairs, seen, strict=True):
         for name, hit in obedience(each, scene).items():
             hits[name].append(hit)
-            if name == "subject":
+            if name in ("subject", "legs"):
                 hits[f"{name} {scene.subject}"].append(hit)
     return {name: _score(each) for name, each in sorted(hits.items())}
 

@@ -1,6 +1,6 @@
 """Creatures with limbs taken away or added: what an anatomical distortion looks like, so that it can be measured.
 
-Pretraining never sees them. They train and try the segmentation that limbs are counted on.
+Pretraining never sees them. They train and try the network that counts legs.
 """
 
 from __future__ import annotations
