@@ -56,14 +56,14 @@ SCENARIOS = (
     Scenario("healthy subject", subject(), {"training.steps": 300}),
     Scenario("healthy style", subject(16, "sepia"), {"training.steps": 300}),
     Scenario("healthy creature", subject(8, "lizard"), {"training.steps": 300}),
-    Scenario("memorised: 3 pictures, 2,000 steps", subject(3), {"training.steps": 2000}),
+    Scenario("memorised: 3 pictures, 1,200 steps", subject(3), {"training.steps": 1200}),
     Scenario(
         "alike captions, rank 64",
         subject(8, alike=True),
-        {"training.steps": 1500, "adapter.rank": 64, "captions.dropout": 0.0},
+        {"training.steps": 800, "adapter.rank": 64, "captions.dropout": 0.0},
     ),
-    Scenario("rate x 30", subject(), {"training.steps": 300, "optimizer.learning_rate": 3e-2}),
-    Scenario("creature past the optimum", subject(4, "lizard"), {"training.steps": 2000}),
+    Scenario("rate x 30", subject(), {"training.steps": 300, "optimizer.learning_rate": 2e-2}),
+    Scenario("creature past the optimum", subject(4, "lizard"), {"training.steps": 1200}),
 )
 
 
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("provoked"))
     parser.add_argument("--output", type=Path, default=Path("provoked"))
     parser.add_argument("--only", default="")
+    parser.add_argument("--strengths", type=float, nargs="+", default=[1.0, 1.5, 2.0])
     parser.add_argument("--number", type=int, default=48)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -182,7 +183,7 @@ def main() -> None:
     for scenario in (s for s in SCENARIOS if not wanted or any(word in s.name for word in wanted)):
         folder = options.work / scenario.name.replace(" ", "-").replace(":", "").replace(",", "")
         folder.mkdir(parents=True, exist_ok=True)
-        for strength in (1.0, 2.0, 3.0):
+        for strength in options.strengths:
             truth, pictures = looked_at(scenario._replace(strength=strength), train(scenario, folder), options.number)
             lines.append(row(scenario.name if strength == 1 else f"... at strength {strength:g}", truth))
             print(lines[-1], flush=True)

@@ -13,13 +13,14 @@ from ..world.vocabulary import PIXELS
 
 CARD: Final = "lora_doctor.json"
 
-# What a LoRA of a micro model is best trained with, by the keys of lora-doctor's own config. Its rate is ten times
-# what is published for billions of weights: measured on held-out subjects, where 1e-4 learns nothing in 300 steps.
+# What a LoRA of a micro model is best trained with, by the keys of lora-doctor's own config. Its rate is far above what
+# is published for billions of weights; on a held-out subject of 8 pictures, shares of 32 trigger prompts recognised
+# after 300 steps: 6e-4 81 %, and 92 % of other prompts' attributes still obeyed (98 % without a LoRA); 1e-3 81 %, 87 %.
 TRAINING: Final[dict[str, Any]] = {
     "buckets.resolution": PIXELS,
     "adapter.rank": 8,
     "training.batch_size": 4,
-    "optimizer.learning_rate": 1e-3,
+    "optimizer.learning_rate": 6e-4,
     "precision.compute": "fp32",
     "precision.base": "fp32",
     "precision.text_encoder": "fp32",
