@@ -190,3 +190,11 @@ def test_a_hook_that_fails_is_told(tmp_path: Path, images: Path, watchers: list[
     watchers.append(watcher)
     assert watcher.code() == 2
     assert "the command of --on-stop failed (exit code 3)" in watcher.all()
+
+
+def test_what_goes_with_a_watch_only_is_refused_without_one(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", "ai-toolkit")
+    for option in (("--on-stop", "true"), ("--idle", "1")):
+        ran = subprocess.run([str(PROGRAM), "diagnose", str(run), *option], capture_output=True, text=True, check=False)
+        assert ran.returncode == 2
+        assert "--on-stop and --idle go with --watch" in ran.stderr
