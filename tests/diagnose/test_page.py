@@ -154,6 +154,7 @@ def test_the_window_the_pick_and_the_strengths(watched: Path, tmp_path: Path) ->
     assert sweep
     assert [s for s in ("0.6", "1", "1.4") if f'class="step">{s}</th>' in sweep[0]] == ["0.6", "1", "1.4"]
     assert sweep[0].count("<figure") == 3
+    assert "up to a strength of 1.4, the highest sampled" in sweep[0], "nothing is said of what was not sampled"
     assert len(set(ids := Read(path).ids)) == len(ids)
 
 

@@ -98,8 +98,7 @@ def strength_sweep(page: RunPage) -> str:
     if len(page.strengths) < 2:
         return ""
     slots = list(dict.fromkeys(slot for slot, _ in page.sweep))
-    knee = page.course.read("strength_knee")
-    told = f"Artefacts come above a strength of {knee.value:g}. " if knee is not None and knee.raised else ""
+    told = _broken_above(page)
     head = "".join(f'<th scope="col" class="step">{strength:g}</th>' for strength in page.strengths)
     rows = "".join(
         f'<tr><th scope="row">{_prompt(slot)}</th>{_swept(page, slot, page.strengths)}</tr>' for slot in slots
@@ -110,6 +109,16 @@ def strength_sweep(page: RunPage) -> str:
         f"{at} turned down and up: use the strength that looks right. Pictures that break just above 1 mean that the "
         f"training went too far.</p>{_table(head, rows)}</section>"
     )
+
+
+def _broken_above(page: RunPage) -> str:
+    """Where artefacts begin; what lies above the highest strength sampled is not known."""
+    knee = page.course.signals.get("strength_knee")
+    if knee is None or knee.baseline is None:
+        return ""
+    if knee.values[-1] < knee.baseline:
+        return f"Artefacts come above a strength of {knee.values[-1]:g}. "
+    return f"No artefacts were measured up to a strength of {knee.baseline:g}, the highest sampled. "
 
 
 def _swept(page: RunPage, slot: Slot, strengths: Sequence[float]) -> str:
