@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lora_doctor.plan import Plan
 from lora_doctor.runs.facts import Run
 from lora_doctor.symptoms.advice import Words
-from lora_doctor.symptoms.likeness import Likeness
 from lora_doctor.symptoms.signals import Limit, Reading, Signal, Spec, read_signal, specs
 from lora_doctor.symptoms.verdict import ABSENT, PRIOR, UNKNOWN, Advice, Verdict, probability, since_of, state_of
-from lora_doctor.symptoms.weights import Weighed
 from lora_doctor.symptoms.window import Window
+
+if TYPE_CHECKING:  # rules on symptoms are loaded by a lint too, which does without image libraries
+    from lora_doctor.symptoms.likeness import Likeness
+    from lora_doctor.symptoms.weights import Weighed
 
 NOTHING: Mapping[str, Signal] = MappingProxyType({})
 

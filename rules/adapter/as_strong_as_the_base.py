@@ -14,8 +14,8 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     project's runs on a small pretrained model the change of healthy LoRAs had 0.28 to 0.38 of the weights' norm, that
     of overtrained ones 0.61 to 1.6.
     Instead: compare images at strength 0.5 and 1: if the weaker ones are better, take an earlier checkpoint, or train
-    again with a lower learning rate or alpha. Contested: no paper gives a threshold for diffusion models, the level
-    depends on recipe, rank and model size, and growth from checkpoint to checkpoint says more than one value. A LoRA
+    again with a lower learning rate or alpha. For it: these runs. Against: no paper gives a threshold for diffusion
+    models, the level depends on recipe, rank and model size, and growth from checkpoint to checkpoint says more. A LoRA
     that is to replace what the base does (a distillation, an undistilled model) may be right at this strength. The
     base's norm is an estimate from a sample of its weights (`lora-doctor inspect --weights --base`).
     Sources: measured for this project (median over layers, thresholds not transferred from any other work); sd-scripts
