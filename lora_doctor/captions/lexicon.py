@@ -29,7 +29,8 @@ _TERMS = {
         (?:rose|white|yellow|solid) gold|gold(?= (?:ring|band|chain|leaf|plated|necklace|bracelet|earring|watch
         |engagement
         |wedding|pendant|jewel|coin|frame|thread))|\d{1,2}\s?(?:k|kt|karat|carat)\b
-        |golden (?:ring|chain|metal)|made (?:of|from) \w+|(?:sterling )?silver(?! hair| car| light| screen| eye| medal|-)
+        |golden (?:ring|chain|metal)|made (?:of|from) \w+
+        |(?:sterling )?silver(?! hair| car| light| screen| eye| medal|-)
         |platinum(?! blond| hair|-)|brass|bronze|copper
         |(?:stainless )?steel|(?:wrought |cast )?iron(?! man| maiden| grip| age| will)|pewter|alumini?um|titanium|chrome
         |metal(?:lic)?|diamonds?|gem(?:stone)?s?|rub(?:y|ies)|sapphires?|emeralds?|pearls?|opals?|amethysts?|topaz
@@ -43,7 +44,8 @@ _TERMS = {
         |cracked|weathered|worn(?! by| over| as| with| on| under| in| open| off| low| high| loose)
         |rust(?:y|ed)?|patina|scratched|engrav(?:ed|ing)s?|embossed|carved|woven|quilted
         |ribbed|fuzzy|fluffy|silky|velvety|facet(?:s|ed)?|translucent|transparent|reflective|iridescent|pearlescent
-        |bumpy|porous|crisp|wet|dusty|frosted|bevell?ed|brush ?strokes?|impasto|freckle[sd]?|stubble|coarse|pitted|crackled?|waxy|knurled|ridged|grooved|knobbly|gnarled|lacquered|glazed
+        |bumpy|porous|crisp|wet|dusty|frosted|bevell?ed|brush ?strokes?|impasto|freckle[sd]?|stubble|coarse|pitted
+        |crackled?|waxy|knurled|ridged|grooved|knobbly|gnarled|lacquered|glazed
         |veined|peeling|crumpled|pleated|sheer|sparkling|glittering|gleaming|lustrous|satin finish""",
     "lighting": r"""
         (?:soft|hard|harsh|warm|cool|cold|natural|ambient|diffused?|dim|bright|dramatic|studio|window|side|rim|key|fill
@@ -52,7 +54,8 @@ _TERMS = {
         |(?:well|dimly|softly|brightly|back|side|sun|candle|moon|warmly)[- ]?lit|lit (?:by|from|with)|sunshine
         |golden hour|blue hour|overcast|chiaroscuro|rembrandt|neon (?:signs?|glow)|fluorescent|god rays|shadows?
         |silhouett(?:e|ed)|flash|soft ?box(?:es)?|sunset|sunrise|haze|hazy|streetlamps?|lamp(?:s|light)?|lanterns?
-        |(?:morning|afternoon|evening|midday|noon|setting|rising|low|late|warm|harsh|winter|summer|bright) sun|dusk|dawn|twilight|specular|highlights?|glow(?:ing|s)?
+        |(?:morning|afternoon|evening|midday|noon|setting|rising|low|late|warm|harsh|winter|summer|bright) sun|dusk
+        |dawn|twilight|specular|highlights?|glow(?:ing|s)?
         |high[- ]key|low[- ]key|illuminat(?:ed|ing|ion|es)|light (?:falls|falling|streams|streaming|from|coming)""",
     "camera angle": r"""
         (?:extreme )?close[- ]?ups?|macro(?: shot| view)?|wide[- ]shot|medium[- ](?:close-up|shot)|long shot
@@ -96,7 +99,8 @@ _TERMS = {
         |(?:oil |acrylic |digital |gouache )?paintings?|water-?colou?rs?|gouache|sketch(?:es)?|drawings?|illustrations?
         |cartoon|anime|manga|comic|(?:3d )?render(?:ing|ed)?|cgi|vector art|pixel art|line ?art
         |charcoal (?:drawing|sketch)|pastels|pastel (?:drawing|painting)
-        |concept art|cel[- ]shad(?:ed|ing)|character sheet|cinematic|polaroid|kodak|portra|vintage|retro|minimalis(?:t|m)|baroque|impressionis(?:t|m|tic)
+        |concept art|cel[- ]shad(?:ed|ing)|character sheet|cinematic|polaroid|kodak|portra|vintage|retro
+        |minimalis(?:t|m)|baroque|impressionis(?:t|m|tic)
         |art deco|art nouveau|surreal(?:ism|ist)?|pop art|noir|monochrome|black and white|sepia|editorial
         |in the style of|(?<!-)style(?! of (?:her|his|dress))|wood-?cut|stained glass|low poly|claymation
         |engraving|collage|film (?:grain|still)

@@ -11,7 +11,8 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "caption_lexicon.py"
 
 def benchmark() -> Any:
     spec = importlib.util.spec_from_file_location("caption_lexicon", BENCHMARK)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
