@@ -16,6 +16,16 @@ import click
     type=click.Choice(["subject", "style", "domain", "complex-domain", "edit"]),
     help="What the LoRA is for; limits depend on it.",
 )
+@click.option(
+    "--base",
+    type=click.Path(),
+    is_flag=False,
+    flag_value="",
+    metavar="[FOLDER]",
+    help="Ask the base model itself about each checkpoint; without a FOLDER the one that the config names.",
+)
+@click.option("--held-out", type=click.Path(), metavar="DIR", help="With --base: images that were not trained on.")
+@click.option("--budget", type=click.FloatRange(min=0), metavar="MINUTES", help="With --base: how long it may ask.")
 @click.option("--json", "as_json", is_flag=True, help="Everything that was measured and judged, for programs.")
 @click.option("--report", type=click.Path(), metavar="FILE", help="Write a page for people: one HTML file.")
 @click.option("--plots", type=click.Path(), metavar="DIR", help="Write static plots (PNG) into this folder.")
@@ -35,6 +45,7 @@ def diagnose(**options: Any) -> int:
     """Say what is wrong with a training run, of any trainer: symptoms, evidence, since when, and the fix.
 
     RUN_DIR is the folder with checkpoints, samples and logs. Only files are read, nothing is fetched or changed.
+    With --base the denoiser is asked too: what it predicts with each checkpoint and without, on the same noise.
 
     --watch ends with exit code 1 when a symptom that is an error is sure, or the usable checkpoints are over; COMMAND
     then finds LORA_DOCTOR_RUN, _REASON, _STEP and _KEEP (the checkpoint to keep) in its environment.

@@ -15,6 +15,7 @@ import click
 from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
 from lora_doctor.dataset.arrays import need
 from lora_doctor.selection import EVERYTHING, Selection, resolve
+from lora_doctor.source.document import SourceError
 from lora_doctor.write import write_beside
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
     from lora_doctor.cli.watching import Look
     from lora_doctor.dialects.reader import Problem
+    from lora_doctor.runs.facts import Run
     from lora_doctor.symptoms.course import Course
     from lora_doctor.symptoms.judge import Diagnosed
+    from lora_doctor.symptoms.measure import Tell
+    from lora_doctor.symptoms.monitored import Rows
 
 EVERY = 0.2  # seconds between two lines of progress
 
@@ -46,6 +50,9 @@ class Request(NamedTuple):
     every: float = 15.0
     on_stop: str | None = None
     idle: float | None = None
+    base: str | None = None  # a folder, "" the config's own; None: the base model is not asked
+    held_out: str | None = None
+    budget: float | None = None  # minutes
 
 
 class _Result(NamedTuple):
@@ -100,10 +107,10 @@ def _diagnose(request: Request, but: frozenset[str] = frozenset()) -> _Result:
     progress = _Progress() if sys.stderr.isatty() else None
     cache = Path(os.devnull) / "none" if request.no_cache else None  # what can't be kept is kept for the run only
     begun = time.monotonic()
+    bar = progress.tell if progress is not None else None
     try:
-        course = examine(
-            found, purpose=request.purpose, cache=cache, tell=progress.tell if progress is not None else None
-        )
+        found, rows = _asked(found, request, bar)
+        course = examine(found, purpose=request.purpose, cache=cache, tell=bar, rows=rows)
     finally:
         if progress is not None:
             progress.clear()
@@ -170,6 +177,18 @@ def write_pages(request: Request, course: Course, diagnosed: Sequence[Diagnosed]
         for path in write_plots(page, Path(request.plots)):
             if not quiet:
                 tell(f"{path}: written")
+
+
+def _asked(run: Run, request: Request, bar: Tell | None) -> tuple[Run, Rows | None]:
+    """What the base model says, where it is to be asked."""
+    if request.base is None:
+        if request.held_out or request.budget is not None:
+            raise SourceError("--held-out and --budget are for asking the base model: add --base [FOLDER]")
+        return run, None
+    from lora_doctor.cli.asking import ask
+
+    keep = not request.no_cache
+    return ask(run, request.base, held_out=request.held_out, minutes=request.budget, keep=keep, tell=bar)
 
 
 class _Progress:

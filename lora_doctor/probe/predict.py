@@ -67,17 +67,40 @@ def answers(family: Family, models: Models, asked: Sequence[Asked], at_once: int
 
 
 def _batch(family: Family, models: Models, asked: Sequence[Asked]) -> Iterator[Answer]:
+    noised = _noised(family, models, asked)
+    prompts = {key: value.to(models.device) for key, value in collate([dict(each.prompts) for each in asked]).items()}
+    sizes = torch.stack([each.sizes for each in asked])
+    with evaluating(models.denoiser):  # dropout would answer differently each time
+        predicted = family.predict(models, noised.noisy, noised.level, prompts, sizes).float()
+    yield from _answers(noised, predicted)
+
+
+def answered(family: Family, models: Models, asked: Sequence[Asked], predicted: Tensor) -> list[Answer]:
+    """The answers where the predictions, `[n, C, h, w]`, are known already: nothing is asked. All of one size."""
+    return list(_answers(_noised(family, models, asked), predicted.to(models.device)))
+
+
+class _Noised(NamedTuple):
+    """What a denoiser is given, and what it should predict; batched."""
+
+    noisy: Tensor
+    noise: Tensor
+    level: Tensor
+    target: Tensor
+
+
+def _noised(family: Family, models: Models, asked: Sequence[Asked]) -> _Noised:
     device = models.device
     latents = torch.stack([each.latents.float() for each in asked]).to(device)
     noise = torch.stack([noise_like(each.latents, each.noise) for each in asked]).to(device)
     levels = family.levels_at(models, torch.tensor([each.sigma for each in asked], device=device))
-    prompts = {key: value.to(device) for key, value in collate([dict(each.prompts) for each in asked]).items()}
     noisy = family.noisy(models, latents, noise, levels)
-    sizes = torch.stack([each.sizes for each in asked])
-    with evaluating(models.denoiser):  # dropout would answer differently each time
-        predicted = family.predict(models, noisy, levels, prompts, sizes).float()
-    target = family.target(models, latents, noise, levels).float()
-    yield from (Answer(*parts) for parts in zip(noisy.float(), noise, levels, predicted, target))
+    return _Noised(noisy, noise, levels, family.target(models, latents, noise, levels).float())
+
+
+def _answers(noised: _Noised, predicted: Tensor) -> Iterator[Answer]:
+    parts = (noised.noisy.float(), noised.noise, noised.level, predicted, noised.target)
+    yield from (Answer(*each) for each in zip(*parts))
 
 
 def clean(family: Family, models: Models, answer: Answer) -> Tensor:

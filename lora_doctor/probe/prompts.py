@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lora_doctor.probe.predict import Answer, Asked, Image, answers, clean
+from lora_doctor.probe.predict import Answer, Asked, Image, answered, answers, clean
 from lora_doctor.train.adapters import strength
 from lora_doctor.train.families import Family, Models
 
@@ -61,11 +61,28 @@ class PromptProbe:
         self._count = len(prompts)
         self._base: list[Answer] = []
 
-    def __call__(self, family: Family, models: Models) -> Measured:
-        """Measure the adapter as it is."""
+    @property
+    def base(self) -> Tensor | None:
+        """The base predictions, `[prompts at every sigma, C, h, w]`: worth keeping; None before it was asked."""
+        return torch.stack([each.predicted for each in self._base]) if self._base else None
+
+    def remember(self, family: Family, models: Models, predicted: Tensor) -> bool:
+        """Take an earlier `base` for the same prompts instead of asking again; False where it can't be that."""
+        if predicted.shape != (len(self._asked), *self._asked[0].latents.shape):
+            return False
+        found = [answered(family, models, [one], each[None]) for one, each in zip(self._asked, predicted)]
+        self._base = [_on_cpu(answer) for (answer,) in found]
+        return True
+
+    def ask_base(self, family: Family, models: Models) -> None:
+        """Ask the base model, where it was not yet."""
         if not self._base:
             with strength(models, 0.0):
                 self._base = [_on_cpu(each) for each in answers(family, models, self._asked)]
+
+    def __call__(self, family: Family, models: Models) -> Measured:
+        """Measure the adapter as it is."""
+        self.ask_base(family, models)
         now = [_on_cpu(each) for each in answers(family, models, self._asked)]
         change = [one.predicted - other.predicted for one, other in zip(now, self._base)]
         taught = self._places(0, len(self._asking.taught))

@@ -21,7 +21,7 @@ from lora_doctor.symptoms.captioned import Captioned, captioned
 from lora_doctor.symptoms.course import Course
 from lora_doctor.symptoms.likeness import Likeness, Side, likeness
 from lora_doctor.symptoms.looks import Looked, looks
-from lora_doctor.symptoms.monitored import monitored, rows_of, window_of
+from lora_doctor.symptoms.monitored import Rows, monitored, rows_of, window_of
 from lora_doctor.symptoms.pixels import measure_files
 from lora_doctor.symptoms.signals import Signal, Spec, specs
 from lora_doctor.symptoms.tracks import tracks
@@ -45,8 +45,10 @@ def examine(
     cache: Path | None = None,
     tell: Tell | None = None,
     table: Mapping[str, Spec] | None = None,
+    rows: Rows | None = None,
 ) -> Course:
-    """Measure everything that needs no base model. cache: another file than the user's own.
+    """Measure everything that needs no base model. cache: another file than the user's own; rows: what the base model
+    was asked (`lora_doctor.probe.asked`), in place of what the run's own monitors wrote.
 
     Raises:
         SourceError: the packages it needs are not installed.
@@ -57,7 +59,8 @@ def examine(
     store = Cache(cache)
     try:
         found: list[Signal] = [*said.signals, *tracks(run), *_exposures(run)]
-        found += monitored(rows := rows_of(run))
+        rows = rows_of(run) if rows is None else rows
+        found += monitored(rows)
         weighed = _weighed(run, store, tell)
         found += signals_of(run.checkpoints, weighed, _bf16_rate(run.plan))
         like, seen, aside = _images(run, store, tell)
@@ -71,7 +74,7 @@ def examine(
         family_of(run),
         purpose or (run.plan.purpose.value if run.plan else None),
         signals,
-        {name: why for name, why in reasons(run).items() if name not in signals},
+        {name: why for name, why in reasons(run, bool(rows)).items() if name not in signals},
         like,
         _trained_prompts(run, said),
         said.trigger,
@@ -214,8 +217,8 @@ def _trained_prompts(run: Run, said: Captioned) -> int | None:
     return sum(" ".join(prompt.lower().split()) in captions for prompt in prompts)
 
 
-def reasons(run: Run) -> dict[str, str]:
-    """Why signals may be missing, by name."""
+def reasons(run: Run, asked: bool = False) -> dict[str, str]:
+    """Why signals may be missing, by name. asked: whether the base model was."""
     lacking = {gap.what for gap in run.gaps}
     samples = "no sample images" if not run.samples else ""
     first = samples or ("no samples of step 0" if any("step 0" in what for what in lacking) else "")
@@ -243,5 +246,5 @@ def reasons(run: Run) -> dict[str, str]:
     }
     for name, spec in specs().items():
         if spec.kind == "denoiser":
-            named[name] = "needs the base model"
+            named[name] = "too few images or prompts" if asked else "needs the base model: --base FOLDER"
     return {name: why for name, why in named.items() if why}

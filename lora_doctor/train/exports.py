@@ -142,7 +142,7 @@ def begin_from(family: Family, models: Models, adapter: Adapter) -> str:
     if adapter.start_from is None:
         return "the adapter starts fresh"
     try:
-        scales, tensors = _diffusers(examine(_file(adapter.start_from)))
+        scales, tensors = as_diffusers(examine(_file(adapter.start_from)))
     except AdapterError as problem:
         raise UnfitError("adapter.start_from", problem.sentence) from problem
     own = _scales(family, models)
@@ -161,8 +161,12 @@ def _file(path: Path) -> Path:
     return next((path / name for name in names if (path / name).is_file()), path)
 
 
-def _diffusers(file: File) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """The file's tensors under diffusers' names, whatever it has, and each layer's scale."""
+def as_diffusers(file: File) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Each layer's scale, and the file's tensors, under diffusers' names (`transformer.<layer>`), whatever it has.
+
+    Raises:
+        AdapterError: there is no such form of it.
+    """
     if file.format.id == "diffusers" and set(file.format.kinds) == {"lora"}:
         return _read(file)
     with tempfile.TemporaryDirectory() as folder:

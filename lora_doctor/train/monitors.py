@@ -36,7 +36,7 @@ from lora_doctor.train.feed import Example
 from lora_doctor.train.folder import append_row, read_rows
 from lora_doctor.train.job import Job
 from lora_doctor.train.memory import used
-from lora_doctor.train.prompts import TAUGHT, matrix, pairs, unrelated
+from lora_doctor.train.prompts import Asks, asks
 from lora_doctor.train.trouble import lacks_memory
 from lora_doctor.train.watch import Halt, State
 
@@ -110,7 +110,7 @@ class Monitors:
         for name, values in found.items():
             self._base[name] = [sum(column) / len(column) for column in zip(*values)]
             if not any(row.get("base") and row.get("set") == name for row in rows):
-                self._row(state, "loss", {"set": name, "base": True, **_loss_row(dict(self._named())[name], values)}, 0)
+                self._row(state, "loss", {"set": name, "base": True, **loss_row(dict(self._named())[name], values)}, 0)
         self._debiased = Debiased(levels, self._base["train"])
         if state.step == 0 and state.job.adapter.start_from is None:
             self._stand(state, dict.fromkeys(found, 1.0))  # a fresh adapter changes nothing
@@ -171,7 +171,7 @@ class Monitors:
             asked = self._prompts(state.family, state.models) if self._prompts is not None else None
             growth = self._weights(state.models)
         for name, values in found.items():
-            self._row(state, "loss", {"set": name, **_loss_row(dict(self._named())[name], values)})
+            self._row(state, "loss", {"set": name, **loss_row(dict(self._named())[name], values)})
         self._stand(state, {name: self._relative(name, values) for name, values in found.items()})
         if asked is not None:
             self._row(state, "prompts", asked._asdict())
@@ -209,7 +209,7 @@ class Monitors:
 
     def _row(self, state: State, monitor: str, content: Mapping[str, Any], step: int | None = None) -> None:
         row = {"step": state.step if step is None else step, "monitor": monitor, **content}
-        append_row(state.folder.monitors, _numbers(row))
+        append_row(state.folder.monitors, as_numbers(row))
 
     def _judge(self, state: State, asked: Measured | None, growth: Growth) -> None:
         """What the user should know at once."""
@@ -270,37 +270,46 @@ def _sets(state: State) -> Sets:
 
 
 def _some(examples: Sequence[Example], most: int) -> list[Example]:
-    """Evenly spread over the list, no two of one file where there are enough; named with their size."""
-    places = dict.fromkeys(round(i * (len(examples) - 1) / max(1, most - 1)) for i in range(most))
-    found = [examples[place] for place in places if place < len(examples)]
-    return [each._replace(name=f"{each.name} {each.latents.shape[-1]}x{each.latents.shape[-2]}") for each in found]
+    return [sized(examples[place]) for place in spread(len(examples), most)]
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many places, evenly spread over a list: no two of one file where there are enough."""
+    places = dict.fromkeys(round(i * (count - 1) / max(1, most - 1)) for i in range(most))
+    return [place for place in places if place < count]
+
+
+def sized(example: Example) -> Example:
+    """Named with its size: the noise it is measured on is known by that."""
+    return example._replace(name=f"{example.name} {example.latents.shape[-1]}x{example.latents.shape[-2]}")
 
 
 def _prompt_probe(state: State, image: Example) -> PromptProbe:
-    job, captions = state.job, list(state.items.captions)  # type: ignore[attr-defined]
-    trigger, said = job.captions.trigger, micro_of(job.model.path)
-    slots = matrix(captions, trigger, job.purpose, (), said)
-    both = pairs(captions, trigger, job.purpose, said)
-    taught = dict.fromkeys([*(s.prompt for s in slots if s.kind in TAUGHT), *(called for called, _ in both)])
-    encoded = {text: state.items.prompt(text) for text in taught}  # type: ignore[attr-defined]
-    asking = Asking(
-        tuple(encoded.values()),
-        tuple((encoded[one], state.items.prompt(other)) for one, other in both) if trigger else (),  # type: ignore[attr-defined]
-        tuple(state.items.prompt(text) for text in unrelated(captions, said)),  # type: ignore[attr-defined]
+    job, items = state.job, state.items
+    found = asks(list(items.captions), job.captions.trigger, job.purpose, micro_of(job.model.path))  # type: ignore[attr-defined]
+    return PromptProbe(asking_of(found, items.prompt), image)  # type: ignore[attr-defined]
+
+
+def asking_of(found: Asks, encoded: Callable[[str], Mapping[str, Any]]) -> Asking:
+    """The prompts, encoded."""
+    return Asking(
+        tuple(encoded(text) for text in found.taught),
+        tuple((encoded(one), encoded(other)) for one, other in found.pairs),
+        tuple(encoded(text) for text in found.unrelated),
     )
-    return PromptProbe(asking, image)
 
 
-def _loss_row(images: Sequence[Example], values: list[list[float]]) -> dict[str, Any]:
+def loss_row(images: Sequence[Example], values: list[list[float]]) -> dict[str, Any]:
+    """What a row on losses holds."""
     return {"sigmas": list(SIGMAS), "images": [each.name for each in images], "losses": values}
 
 
-def _numbers(value: Any) -> Any:
+def as_numbers(value: Any) -> Any:
     """JSON has no NaN: null; and six digits are enough."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _numbers(each) for key, each in value.items()}
+        return {key: as_numbers(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_numbers(each) for each in value]
+        return [as_numbers(each) for each in value]
     return value

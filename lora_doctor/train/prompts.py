@@ -141,6 +141,29 @@ def unrelated(captions: Sequence[str], said: Mapping[str, Any] = {}) -> list[str
     return list(manner_of(captions, said).unrelated)
 
 
+class Asks(NamedTuple):
+    """Prompts a denoiser is asked about: that call what is taught, the same with and without the trigger, others."""
+
+    taught: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+    unrelated: tuple[str, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys([*self.taught, *(each for pair in self.pairs for each in pair), *self.unrelated]))
+
+
+def asks(
+    captions: Sequence[str], trigger: str | None = None, purpose: str | None = None, said: Mapping[str, Any] = {}
+) -> Asks:
+    """The prompts that tell whether prompts still count, what leaks and what drifts."""
+    both = pairs(captions, trigger, purpose, said)
+    slots = matrix(captions, trigger, purpose, (), said)
+    taught = dict.fromkeys([*(slot.prompt for slot in slots if slot.kind in TAUGHT), *(called for called, _ in both)])
+    return Asks(tuple(taught), tuple(both) if trigger else (), tuple(unrelated(captions, said)))
+
+
 def _filled(templates: Sequence[str], subjects: Sequence[str]) -> list[str]:
     return [template.replace("{}", subjects[nth % len(subjects)]) for nth, template in enumerate(templates)]
 
