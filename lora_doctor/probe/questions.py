@@ -7,6 +7,7 @@ the user has some; without, copies of training images moved by some pixels stand
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from lora_doctor.dataset.listing import list_folder
 from lora_doctor.dialects.native import TRAINER as OWN
 from lora_doctor.probe.loss import SIGMAS
 from lora_doctor.runs.facts import Gap, Run
+from lora_doctor.runs.native import monitor_rows
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.cache import identity, key
 from lora_doctor.train.families import micro_of
@@ -69,19 +71,35 @@ def questions_of(run: Run, base: Path | None, held_out: Path | None, *, cache: P
     captions = list(dict.fromkeys(p for p in apart.train if not p.regularisation))
     prompts = asks([p.caption for p in captions], job.captions.trigger, job.purpose, micro_of(job.model.path))
     if held_out is not None:
-        others, other = _given(job, held_out, {p.group for p in apart.train}, cache), "held_out"
+        others = _given(job, held_out, cache)
     else:
-        others, other = items_of(job, apart.held_out), "held_out"
+        others = items_of(job, apart.held_out)
     if not others:
         return Questions(job, train, train, "shifted", prompts, (_NOT_HELD_OUT,))
     chosen = tuple(others[place] for place in spread(len(others), HELD))
-    return Questions(job, train, chosen, other, prompts)
+    if held_out is None and not _as_recorded(run, chosen):
+        return Questions(job, train, train, "shifted", prompts, (_CHANGED,))
+    return Questions(job, train, chosen, "held_out", prompts)
+
+
+def _as_recorded(run: Run, chosen: Sequence[Item]) -> bool:
+    """Whether these are the images that the run itself measured as held out; one that measured nothing can't tell."""
+    rows = [row for row in monitor_rows(run.folder) if row.get("monitor") == "loss" and row.get("set") == "held_out"]
+    recorded = {str(name).rpartition(" ")[0] for name in rows[0].get("images") or ()} if rows else set()
+    return not recorded or recorded == {item.picture.path.name for item in chosen}
 
 
 _NOT_HELD_OUT = Gap(
     "the base model on images that were not trained on",
     "memorising as against learning, and the checkpoint to keep, with more confidence than moved copies allow",
     "give some of the same subject or style, with captions, with --held-out DIR",
+)
+
+
+_CHANGED = Gap(
+    "which images were held out",
+    "memorising as against learning, with more confidence than moved copies of training images allow",
+    "the images have changed since the run: bring them back, or give unseen ones with --held-out DIR",
 )
 
 
@@ -105,7 +123,7 @@ def job_of(run: Run, base: Path | None) -> Job:
     return job._replace(memory=job.memory._replace(offload=True, gradient_checkpointing=False, blocks_to_swap=0))
 
 
-def _given(job: Job, folder: Path, trained: set[bytes], cache: Path | None) -> list[Item]:
+def _given(job: Job, folder: Path, cache: Path | None) -> list[Item]:
     """Images of a folder, captioned and sized as the run's first; copies of what was trained on are no use.
 
     Raises:
@@ -116,11 +134,11 @@ def _given(job: Job, folder: Path, trained: set[bytes], cache: Path | None) -> l
         raise SourceError(f"--held-out {folder} holds no image")
     first = job.data[0]
     data = Data(listing.folder.absolute(), listing.images, first.captions, first.caption_extension, first.prompt)
-    whole = read_pictures(job._replace(data=(*job.data, data._replace(resolution=first.resolution))), cache=cache)
-    own = [each for each in whole.pictures if each.data == len(job.data)]
-    groups = {each.group for each in whole.pictures if each.data < len(job.data)} | trained
-    unseen = [each for each in own if each.group not in groups]
+    both = job._replace(data=(*job.data, data._replace(resolution=first.resolution)))
+    pictures = read_pictures(both, cache=cache).pictures
+    own = [each for each in pictures if each.data == len(job.data)]
+    trained = {each.group for each in pictures if each.data < len(job.data)}
+    unseen = [each for each in own if each.group not in trained]
     if not unseen:
         raise SourceError(f"--held-out {folder}: all {len(own)} images are copies of what was trained on")
-    made = job._replace(data=(*job.data, data._replace(resolution=first.resolution)))
-    return items_of(made, unseen)
+    return items_of(both, unseen)
