@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -13,7 +12,6 @@ from lora_doctor.runs.facts import Run
 from lora_doctor.source.document import SourceError
 
 EXTRA = ("torch", "diffusers", "peft", "transformers", "accelerate", "safetensors")
-OWN = ""  # `--base` without a folder: the model that the run's config names
 Tell = Callable[[str, int, int], None]
 
 
@@ -35,8 +33,9 @@ def ask(
     from lora_doctor.dataset.cache import cache_path
     from lora_doctor.probe import asked
     from lora_doctor.probe.questions import questions_of
+    from lora_doctor.train.loading import quieten
 
-    _quieten()
+    quieten()
     with tempfile.TemporaryDirectory() as passing:
         folder = cache_path().parent / "probe" if keep else Path(passing)
         images = None if keep else Path(os.devnull) / "none"
@@ -45,14 +44,3 @@ def ask(
         seconds = None if minutes is None else 60 * minutes
         found = asked.ask(run, questions, folder, seconds=seconds, tell=tell)
     return run._replace(aside=(*run.aside, *found.aside), gaps=(*run.gaps, *found.gaps)), found.rows
-
-
-def _quieten() -> None:
-    """No progress bars and advice of libraries between our lines; their errors are raised all the same."""
-    import diffusers
-    import transformers
-
-    for each in (diffusers.utils.logging, transformers.utils.logging):
-        each.disable_progress_bar()
-        each.set_verbosity_error()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

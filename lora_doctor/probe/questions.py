@@ -70,10 +70,7 @@ def questions_of(run: Run, base: Path | None, held_out: Path | None, *, cache: P
     train = tuple(trained[place] for place in spread(len(trained), TRAINED))
     captions = list(dict.fromkeys(p for p in apart.train if not p.regularisation))
     prompts = asks([p.caption for p in captions], job.captions.trigger, job.purpose, micro_of(job.model.path))
-    if held_out is not None:
-        others = _given(job, held_out, cache)
-    else:
-        others = items_of(job, apart.held_out)
+    others = _given(job, held_out, cache) if held_out is not None else items_of(job, apart.held_out)
     if not others:
         return Questions(job, train, train, "shifted", prompts, (_NOT_HELD_OUT,))
     chosen = tuple(others[place] for place in spread(len(others), HELD))

@@ -44,6 +44,16 @@ def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
     return family, models._replace(device=device, dtype=compute)
 
 
+def quieten() -> None:
+    """No progress bars of loaders between our lines; their errors are raised all the same."""
+    import diffusers
+    import transformers
+
+    for logging in (diffusers.utils.logging, transformers.utils.logging):
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+
+
 def load_folder(
     folder: Path, device: torch.device | str = "cpu", dtype: str = "fp32", timesteps: Timesteps | None = None
 ) -> tuple[Family, Models]:

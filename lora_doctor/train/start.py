@@ -83,7 +83,7 @@ def assemble(
     progress: Tell | None = None,
 ) -> run.Run:
     """Everything a loop needs."""
-    _quieten()
+    loading.quieten()
     accelerator = Accelerator(mixed_precision=_mixed(job))
     folder = RunFolder(job.output)
     set_seed(job.training.seed)
@@ -138,16 +138,6 @@ def _gone_on(made: run.Run, checkpoint: Path | None) -> run.Run:
         return made
     made.say(f"going on from {checkpoint}, step {step} of {made.job.training.steps}")
     return made._replace(start=step)
-
-
-def _quieten() -> None:
-    """No progress bars of loaders between our lines; their errors are raised all the same."""
-    import diffusers
-    import transformers
-
-    for logging in (diffusers.utils.logging, transformers.utils.logging):
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
 
 
 def _mixed(job: Job) -> str:
