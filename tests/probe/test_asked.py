@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from train import running, tiny
 
 from lora_doctor.adapter.convert import convert
 from lora_doctor.adapter.facts import examine
@@ -24,6 +23,7 @@ from lora_doctor.runs.read import read_run
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.job import Saving
 from lora_doctor.train.monitors import Monitors
+from tests.train import running, tiny
 
 
 class Made(NamedTuple):
