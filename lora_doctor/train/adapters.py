@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lora_doctor.models.modules import Coverage
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.job import Adapter
+from lora_doctor.train.layer import quicken
 from lora_doctor.train.targets import UnfitError, exactly, layers_of, reach
 
 NAME = "default"  # diffusers' own name; its writer of metadata knows no other
@@ -41,6 +42,7 @@ def inject(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module.add_adapter(_config(wanted, exactly(names, _every(module))), NAME)
+        quicken(module)
         for parameter in module.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(models.device, DTYPES[dtype])

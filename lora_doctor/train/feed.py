@@ -24,6 +24,8 @@ from lora_doctor.train.prompts import matrix, pairs, unrelated
 from lora_doctor.train.sampler import Batch, Order
 from lora_doctor.train.split import split
 
+KEPT = 256 * 1024**2  # bytes of values from the cache that are kept in memory: small datasets are read once
+
 
 class Loaded(NamedTuple):
     """What one forward pass trains on.
@@ -91,6 +93,8 @@ class Feed:
     def __init__(self, items: Sequence[Item], sources: Sources, store: Store, keys: Sequence[str], text: bool) -> None:
         """`keys` as `prepare_images` gave them, none where images are not cached; `text`: whether captions are."""
         self.items, self.sources, self.store, self.keys, self.text = items, sources, store, keys, text
+        self._kept: dict[str, Tensors] = {}
+        self._room = KEPT
 
     def image(self, place: int) -> Tensors:
         """`latents`, and `mask` where the item has one.
@@ -109,12 +113,18 @@ class Feed:
         return self._there(self.sources.prompt_key(caption), f"the caption `{caption[:40]}`")
 
     def _there(self, key: str, what: str) -> Tensors:
+        if key in self._kept:
+            return self._kept[key]
         value = self.store.get(key)
         if value is None:
             raise SourceError(
                 f"{what} is no longer in the cache {self.store.folder}, or its file is damaged: resume the run, and it "
                 "is encoded again"
             )
+        size = sum(tensor.nbytes for tensor in value.values())
+        if size <= self._room:  # nothing is thrown out again: in epochs, the oldest is what comes next
+            self._room -= size
+            self._kept[key] = value
         return value
 
 

@@ -42,7 +42,7 @@ class Adapter(NamedTuple):
 
 
 class Data(NamedTuple):
-    """One folder of images. `names` are relative to `folder`, sorted; `masks` and `control` are folders."""
+    """One folder of images. `names` are relative to `folder`, sorted; `masks` is a folder."""
 
     folder: Path
     names: tuple[str, ...]
@@ -52,7 +52,6 @@ class Data(NamedTuple):
     repeats: float = 1.0
     resolution: tuple[int, ...] = (1024,)  # edge lengths in pixels, each trained at
     masks: Path | None = None
-    control: tuple[Path, ...] = ()
     regularisation: bool = False
 
 

@@ -276,6 +276,11 @@ def _dataset(plan: Plan, number: int, edges: tuple[int, ...], overruled: tuple[i
             f"captions of {data.listing.folder} come from {source}, which train does not read: write one text file "
             "beside each image"
         )
+    if data.control.value:
+        raise SourceError(
+            f"{data.control.key} = {data.control.value!r} ({where(data.control)}): train knows no edit training, and "
+            "without its control images the LoRA learns something else: take the key out to train the images alone"
+        )
     resolution = data.resolution.value
     return Data(
         data.listing.folder.absolute(),
@@ -286,7 +291,6 @@ def _dataset(plan: Plan, number: int, edges: tuple[int, ...], overruled: tuple[i
         repeats=float(1 if data.repeats.value is None else data.repeats.value),
         resolution=overruled or (_edges(resolution) if resolution else edges),
         masks=_folder(data.masks, data.listing.folder),
-        control=tuple(filter(None, [_folder(data.control, data.listing.folder)])),
         regularisation=bool(data.regularisation.value),
     )
 

@@ -121,7 +121,8 @@ def _clipped(run: Run, weights: Any) -> torch.Tensor:
         for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters])):
             parameter.grad.copy_(part.view_as(parameter))
     limit = run.job.optimizer.gradient_clip or float("inf")
-    norm: torch.Tensor = torch.as_tensor(run.accelerator.clip_grad_norm_(parameters, limit))
+    run.accelerator.unscale_gradients()
+    norm: torch.Tensor = torch.nn.utils.clip_grad_norm_(parameters, limit)
     return norm
 
 

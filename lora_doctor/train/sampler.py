@@ -92,6 +92,7 @@ class Order:
         self._repeats = np.array(repeats, np.float64)
         self._phase = _spread(seed, len(buckets))
         self._whole = bool(np.all(self._repeats == np.floor(self._repeats)))
+        self._counted: dict[int, int] = {}  # batches by epoch
         self._starts = [0]  # places in the row where the epochs begin, as far as they were looked for
         self._laid: _Layout | None = None
         if not float(self._repeats.sum()) > 0:
@@ -119,9 +120,12 @@ class Order:
         return epoch + within / max(1, self.batches(epoch))
 
     def batches(self, epoch: int) -> int:
-        """Batches in an epoch."""
-        shown = np.bincount(self._bucket, self._turns(epoch), len(self.buckets))
-        return int(np.ceil(shown / self.batch_size).sum())
+        """Batches in an epoch; all have as many where images are shown whole times."""
+        known = 0 if self._whole else epoch
+        if known not in self._counted:
+            shown = np.bincount(self._bucket, self._turns(known), len(self.buckets))
+            self._counted[known] = int(np.ceil(shown / self.batch_size).sum())
+        return self._counted[known]
 
     def steps(self, epochs: float, accumulation: int = 1) -> int:
         """Optimiser steps that show the whole of so many epochs."""

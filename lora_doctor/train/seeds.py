@@ -14,5 +14,13 @@ def seed_of(*parts: int) -> int:
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed torch's own generators (dropout draws from them) for one optimiser step."""
-    torch.manual_seed(seed_of(seed, step, rank))
+    """Seed torch's own generators (dropout draws from them) for one optimiser step.
+
+    What `torch.manual_seed` does, but for devices that are not in use: there it notes down the stack at every call.
+    """
+    number = seed_of(seed, step, rank)
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(number)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(number)

@@ -98,7 +98,9 @@ def assemble(
     if job.memory.compile:
         models.denoiser.compile()
     average = Average(weights, job.optimizer.ema_decay) if job.optimizer.ema else None
-    optimizer = accelerator.prepare_optimizer(optimizers.build(job, _groups(job, family, weights)))
+    optimizer = optimizers.build(job, _groups(job, family, weights))
+    if accelerator.scaler is not None:  # all that accelerate's wrapper adds; it looks for a package at every step
+        optimizer = accelerator.prepare_optimizer(optimizer)
     data = prepare(
         job,
         sources_of(job, family, models),

@@ -118,6 +118,32 @@ def test_weights_are_fp32_and_begin_alike_everywhere(klein_folder: Path) -> None
     assert all(torch.allclose(made[0][key], made[1][key], atol=1e-2) for key in keys)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_layers_give_what_pefts_give(folders: dict[str, Path], name: str, dtype: str) -> None:
+    """Forward and backward, with the adapter's dropout, in its own format and in the base's."""
+    from peft.tuners import lora
+
+    from lora_doctor.train.layer import Linear
+
+    family, models = load_folder(folders[name], dtype=dtype)
+    inject(family, models, Adapter(rank=4, alpha=8, dropout=0.5), dtype="fp32")
+    layer = next(each for each in models.denoiser.modules() if isinstance(each, Linear))
+    layer.lora_B["default"].weight.data.normal_()
+    found = []
+    for kind in (Linear, lora.Linear):
+        layer.__class__ = kind
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, layer.in_features).to(layer.base_layer.weight.dtype).requires_grad_()
+        made = layer.train()(x)
+        inputs = [x, *layer.lora_A.parameters(), *layer.lora_B.parameters()]
+        grads = torch.autograd.grad(made.float().square().sum(), inputs)
+        found.append([made, *grads])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.dtype == theirs.dtype
+        torch.testing.assert_close(ours, theirs, **({"rtol": 2e-2, "atol": 5e-2} if dtype == "bf16" else {}))
+
+
 def test_injection_leaves_the_random_numbers_alone(klein_folder: Path) -> None:
     family, models = load_folder(klein_folder)
     before = torch.get_rng_state()
@@ -175,7 +201,7 @@ def test_diffusers_loads_what_was_trained(folders: dict[str, Path], name: str, k
     assert recorded[f"{family.DENOISER}.lora_alpha"] == 8
     _, fresh = load_folder(folders[name])
     fresh.pipeline.load_lora_weights(str(tmp_path / "lora.safetensors"))
-    assert torch.equal(prediction(family, fresh), prediction(family, models))
+    torch.testing.assert_close(prediction(family, fresh), prediction(family, models), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])
