@@ -20,7 +20,7 @@ def seed_step(seed: int, step: int, rank: int) -> None:
     """
     number = seed_of(seed, step, rank)
     torch.default_generator.manual_seed(number)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(number)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(number)
