@@ -37,7 +37,7 @@ COMMANDS = {
     "average": "average checkpoints of one run",
     "diff": "say what differs between two LoRAs, or two configs of any trainers",
     "metadata": "show, set or strip a LoRA's text entries",
-    "demo": "see what it does: a dataset with defects and a config with traps, on one page",
+    "demo": "see what it does: a dataset with defects, a config with traps and two trainings, on one page",
 }
 WITHIN = {"strip": "metadata strip", "set": "metadata set"}  # what people type for it
 INTERRUPTED = 130  # 128 + SIGINT, as shells do

@@ -211,10 +211,15 @@ def _judge_rate(document: Document, before: float, checkpoint: Path) -> None:
     _report(Result((File(document, native.TRAINER, "training"),), tuple(found)))
 
 
+def lacking() -> list[str]:
+    """Packages that training needs and this Python has not; nothing is imported."""
+    return [name for name in EXTRA if find_spec(name) is None]
+
+
 def _need_extra() -> None:
-    lacking = [name for name in EXTRA if find_spec(name) is None]
-    if lacking:
-        raise SourceError(f"training needs {', '.join(lacking)}: pip install 'lora-doctor[data,train]'")
+    missing = lacking()
+    if missing:
+        raise SourceError(f"training needs {', '.join(missing)}: pip install 'lora-doctor[data,train]'")
 
 
 def _train(job: Job, checkpoint: Path | None) -> int:

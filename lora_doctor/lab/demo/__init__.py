@@ -1,1 +1,1 @@
-"""The demo: a small dataset with defects, a config with traps, and what lora-doctor says about them, on one page."""
+"""The demo: a dataset with defects, a config with traps, two trainings, and what lora-doctor says, on one page."""

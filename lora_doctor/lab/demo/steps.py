@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from lora_doctor.write import write_beside
 
 from ..world.folders import Asked, Written, write_folder
+from . import runs
 from .commands import Ran, run
 
 ASKED: Final = Asked("sepia", number=12, seed=2)
@@ -20,7 +21,7 @@ EXAM: Final = ("--trigger", "zwx", "--purpose", "style", "--resolution", "512")
 
 
 class Shown(NamedTuple):
-    """What the page shows."""
+    """What the page shows; `courses` are both trainings, none where the packages for them are not there."""
 
     written: list[Written]
     exam: Ran
@@ -28,6 +29,7 @@ class Shown(NamedTuple):
     mended: Ran
     config: str
     mended_config: str
+    courses: list[runs.Course]
 
 
 class Step(NamedTuple):
@@ -37,32 +39,47 @@ class Step(NamedTuple):
     weight: int
 
 
-STEPS: Final = (
-    Step("drawing a dataset with six defects", 6),
-    Step("examining it", 5),
-    Step("linting a config", 2),
-    Step("mending the config", 2),
-    Step("writing the page", 1),
-)
+DRAW: Final = Step("drawing a dataset with six defects", 6)
+EXAMINE: Final = Step("examining it", 5)
+LINT: Final = Step("linting a config", 2)
+MEND: Final = Step("mending the config", 2)
+TRAIN: Final = Step("training two LoRAs, one of them too long", 50)
+DIAGNOSE: Final = Step("diagnosing both", 6)
+PAGE: Final = Step("writing the page", 1)
 
 
-def play(folder: Path, tell: Callable[[Step], None]) -> Shown:
-    """Every step but the page; `tell` is called before each.
+def steps(training: bool) -> tuple[Step, ...]:
+    """All of them, in order; trainings only where they can be had."""
+    return (DRAW, EXAMINE, LINT, MEND, *((TRAIN, DIAGNOSE) if training else ()), PAGE)
+
+
+def play(folder: Path, tell: Callable[[Step, float], None], training: bool) -> Shown:
+    """Every step but the page; `tell` gets each before it begins, and the share that is done, 0 to 1.
 
     Raises:
         SourceError: a command failed, or a file can't be written.
     """
-    tell(STEPS[0])
+    tell(DRAW, 0.0)
     written = write_folder(folder / "dataset", ASKED, DEFECTS)
-    tell(STEPS[1])
+    tell(EXAMINE, 0.0)
     exam = run(folder, "dataset", "dataset", *EXAM, hidden=("--json", "--report", "dataset.html"))
-    tell(STEPS[2])
+    tell(LINT, 0.0)
     config = folder / "train.yaml"
     write_beside(config, files("lora_doctor.lab.demo").joinpath("train.yaml").read_bytes())
     lint = run(folder, "lint", "--no-dataset", "train.yaml", hidden=("--format", "json"))
-    tell(STEPS[3])
+    tell(MEND, 0.0)
     shutil.copyfile(config, folder / "mended.yaml")
     run(folder, "lint", "--fix", "--unsafe-fixes", "mended.yaml")
     mended = run(folder, "lint", "--no-dataset", "mended.yaml", hidden=("--format", "json"))
-    texts = [(folder / name).read_text(encoding="utf-8") for name in ("train.yaml", "mended.yaml")]
-    return Shown(written, exam, lint, mended, *texts)
+    courses = _courses(folder / "training", tell) if training else []
+    before, after = ((folder / name).read_text(encoding="utf-8") for name in ("train.yaml", "mended.yaml"))
+    return Shown(written, exam, lint, mended, before, after, courses)
+
+
+def _courses(folder: Path, tell: Callable[[Step, float], None]) -> list[runs.Course]:
+    """A training that ends in time and one that does not."""
+    tell(TRAIN, 0.0)
+    runs.prepare(folder)
+    trained = runs.train_both(folder, lambda share: tell(TRAIN, share))
+    tell(DIAGNOSE, 0.0)
+    return runs.examined(folder, trained)
