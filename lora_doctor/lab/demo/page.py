@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,8 @@ from lora_doctor import __version__
 from lora_doctor.report.document import POLICY, marked, plain
 
 from .steps import Shown
+from .trained import STYLE as TRAINED_STYLE
+from .trained import trained
 
 THUMB: Final = 320  # px
 OWN_STYLE: Final = """
@@ -32,15 +34,15 @@ OWN_STYLE: Final = """
 def render(shown: Shown, folder: Path) -> str:
     """The whole page."""
     style = files("lora_doctor.report").joinpath("page.css").read_text(encoding="utf-8")
-    links = (("data", "Dataset"), ("config", "Config"), ("mended", "Mended"), ("next", "Next"))
+    links = (("data", "Dataset"), ("config", "Config"), ("mended", "Mended"), ("trained", "Training"), ("next", "Next"))
     navigation = "".join(f"<a href=#{to}>{name}</a>" for to, name in links)
-    body = _top(shown) + _dataset(shown, folder) + _config(shown) + _mended(shown) + _next()
+    body = _top(shown) + _dataset(shown, folder) + _config(shown) + _mended(shown) + trained(shown.courses) + _next()
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<title>lora-doctor demo</title>\n<link rel="icon" href="data:,">\n'
-        f"<style>\n{style}{OWN_STYLE}</style>\n</head>\n<body>\n"
+        f"<style>\n{style}{OWN_STYLE}{TRAINED_STYLE}</style>\n</head>\n<body>\n"
         f'<nav><div class="top-in">{navigation}</div></nav>\n<main>\n{body}\n</main>\n'
         f"<footer><p>lora-doctor {plain(__version__)}. This page fetches nothing; every line on it was said by the "
         "commands above it.</p></footer>\n</body>\n</html>\n"
@@ -58,9 +60,9 @@ def _top(shown: Shown) -> str:
     )
     listed = "".join(f"<div><dt>{name}</dt><dd>{number}</dd></div>" for name, number in tiles)
     return (
-        '<header><h1>What lora-doctor sees before a run</h1><p class="soft steps">A small dataset was drawn, six '
-        "defects were put into it, and a config was written that parses, starts, and loses the night. Then the same "
-        f'commands ran that you would run on your own files.</p><div class="card"><dl class="tiles" '
+        '<header><h1>What lora-doctor sees before and after a run</h1><p class="soft steps">A small dataset was drawn, '
+        "six defects were put into it, and a config was written that parses, starts, and loses the night. Then the "
+        f'same commands ran that you would run on your own files.</p><div class="card"><dl class="tiles" '
         f'style="margin:0">{listed}</dl></div></header>'
     )
 
@@ -80,7 +82,7 @@ def _dataset(shown: Shown, folder: Path) -> str:
     )
 
 
-def _card(path: Path, defect: str | None, caption: str, found: Sequence[dict[str, Any]]) -> str:
+def _card(path: Path, defect: str | None, caption: str, found: Sequence[Mapping[str, Any]]) -> str:
     source = _thumb(path)
     picture = f'<img src="{source}" alt="{plain(path.name)}">' if source else '<p class="small">cannot be opened</p>'
     tag = f'<span class="tag warning">put in: {plain(defect)}</span>' if defect else ""
@@ -105,7 +107,7 @@ def _thumb(path: Path) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(into.getvalue()).decode()}"
 
 
-def _list(findings: Sequence[dict[str, Any]]) -> str:
+def _list(findings: Sequence[Mapping[str, Any]]) -> str:
     if not findings:
         return '<p class="soft">Nothing was found.</p>'
     order = ("error", "warning", "note")
