@@ -44,8 +44,8 @@ def render(shown: Shown, folder: Path) -> str:
         '<title>lora-doctor demo</title>\n<link rel="icon" href="data:,">\n'
         f"<style>\n{style}{OWN_STYLE}{TRAINED_STYLE}</style>\n</head>\n<body>\n"
         f'<nav><div class="top-in">{navigation}</div></nav>\n<main>\n{body}\n</main>\n'
-        f"<footer><p>lora-doctor {plain(__version__)}. This page fetches nothing; every line on it was said by the "
-        "commands above it.</p></footer>\n</body>\n</html>\n"
+        f"<footer><p>lora-doctor {plain(__version__)}. This page fetches nothing; every finding on it was said by "
+        "the command above it.</p></footer>\n</body>\n</html>\n"
     )
 
 
