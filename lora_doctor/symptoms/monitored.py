@@ -46,6 +46,16 @@ def monitored(rows: Rows) -> Iterator[Signal]:
         counts = (ASKED,) * len(steps)
         yield Signal("prompt_sensitivity", steps, tuple(obeyed[s] for s in steps), counts, 1.0, "the base model")
     yield from _answers(rows)
+    yield from _strengths(rows)
+
+
+def _strengths(rows: Rows) -> Iterator[Signal]:
+    """How far the change at twice the strength is from twice the change."""
+    found = {int(row["step"]): row["response"] for row in rows if row.get("monitor") == "strength" and row.get("step")}
+    values = {step: _number(each.get("2")) for step, each in sorted(found.items()) if isinstance(each, dict)}
+    known = {step: value for step, value in values.items() if value is not None}
+    if known:
+        yield Signal("strength_response", tuple(known), tuple(known.values()), (), 1.0, "in proportion")
 
 
 def _answers(rows: Rows) -> Iterator[Signal]:
