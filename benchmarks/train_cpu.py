@@ -25,7 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 WARM = 10  # steps left out
-TARGET = 1.3  # times the steps per second of the other loop
+TARGET = 1.3  # times the steps per second of the cached loop
 LOOPS = ("lora-doctor", "diffusers, cached", "diffusers")
 WIDTH, RANK, SIDE, IMAGES = 128, 8, 64, 16
 
@@ -190,7 +190,7 @@ def main() -> None:
         best = min(seconds for seconds, _ in runs)
         peak = min(peak for _, peak in runs) / 1e6
         print(f"| {loop} | {best * 1000:.1f} | {best / base:.2f} | {peak:,.0f} MB |")
-    print(f"target: {TARGET} times the uncached loop's")
+    print(f"target: {TARGET} times the cached loop's")
 
 
 if __name__ == "__main__":
