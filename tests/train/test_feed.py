@@ -160,6 +160,23 @@ def test_a_cache_that_goes_while_training_is_told(job: Job) -> None:
         data.steps(3)
 
 
+@pytest.mark.parametrize("room", [0, 1 << 20])
+def test_small_values_are_read_once(job: Job, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    from lora_doctor.train import feed
+
+    monkeypatch.setattr(feed, "KEPT", room)
+    data = _prepared(job)
+    before = data.items[0]
+    shutil.rmtree(job.output / "cache")
+    if room:
+        assert torch.equal(data.items[0].latents, before.latents)
+    else:
+        with pytest.raises(SourceError, match="is no longer in the cache"):
+            data.items[0]
+
+
 def test_without_a_cache_the_encoders_are_asked_every_time(job: Job) -> None:
     cached = _prepared(job)
     encoders = Encoders()
