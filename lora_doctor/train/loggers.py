@@ -95,7 +95,10 @@ def _tensorboard(state: State) -> Any:
         return None
     from accelerate.tracking import TensorBoardTracker
 
-    return TensorBoardTracker("tensorboard", logging_dir=str(state.folder.root))
+    try:
+        return TensorBoardTracker("tensorboard", logging_dir=str(state.folder.root))
+    except ImportError:  # the package is there, what it needs is not
+        return None
 
 
 def _wandb(job: Job, say: Callable[[str], None]) -> Any:

@@ -281,7 +281,8 @@ def _dataset(plan: Plan, number: int, edges: tuple[int, ...], overruled: tuple[i
             f"{data.control.key} = {data.control.value!r} ({where(data.control)}): train knows no edit training, and "
             "without its control images the LoRA learns something else: take the key out to train the images alone"
         )
-    resolution = data.resolution.value
+    # a folder's own word; what our config only defaults to may be said better by a micro model's card
+    resolution = data.resolution.value if plan.trainer != OWN or data.resolution.written else None
     return Data(
         data.listing.folder.absolute(),
         data.listing.images,
