@@ -14,6 +14,9 @@ import pytest
 from lora_doctor.lab.demo.steps import DEFECTS
 from lora_doctor.lab.world.defects import DEFECTS as ALL
 from tests.end_to_end.process import call, command
+from tests.lab.conftest import WITH_TORCH
+
+needs_training = pytest.mark.skipif(not WITH_TORCH, reason="needs the [train] extra")
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@needs_training
 def test_everything_stays_in_one_folder(played: Path) -> None:
     assert {path.name for path in played.iterdir()} == {
         *("dataset", "dataset.html", "index.html", "mended.yaml", "train.yaml", "training"),
@@ -73,6 +77,7 @@ def test_mending_leaves_fewer_errors(played: Path) -> None:
 
 
 @pytest.mark.slow
+@needs_training
 def test_both_trainings_are_whole(played: Path) -> None:
     for name, steps in (("first", 250), ("second", 700)):
         run = played / "training" / name
@@ -82,6 +87,7 @@ def test_both_trainings_are_whole(played: Path) -> None:
 
 
 @pytest.mark.slow
+@needs_training
 def test_the_first_learns_and_the_second_copies(played: Path) -> None:
     page = (played / "index.html").read_text(encoding="utf-8")
     rows = re.findall(r"<tr><th>(\w+) pictures[^<]*</th><td>(\d+)</td><td>(\d+) of 10</td><td>(\d+) of 10", page)
@@ -94,6 +100,7 @@ def test_the_first_learns_and_the_second_copies(played: Path) -> None:
 
 
 @pytest.mark.slow
+@needs_training
 def test_without_the_packages_for_training_the_rest_is_there(tmp_path: Path) -> None:
     script = "import sys; sys.modules['torch'] = None; from lora_doctor.cli import main; sys.exit(main())"
     line = [sys.executable, "-c", script, "demo", "--output", "shown"]
