@@ -59,7 +59,7 @@ def train_judge(
         clock.tell(step, loss.item())
         if (step + 1) % every == 0 or step + 1 == steps:
             save_state(folder / "judge.pt", network, optimizer, step + 1)
-    write_weights(weights, network.eval(), _temperatures(network, examples))
+    write_weights(weights, network.eval(), temperatures=_temperatures(network, examples))
 
 
 def _step(network: Network, examples: Examples, batch: int, generator: torch.Generator) -> Tensor:

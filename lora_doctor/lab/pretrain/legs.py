@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKLFlux2
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from .. import micro_klein
 from ..truth.legs import LEGS, WEIGHTS, Counter
+from ..truth.weights import write_weights
 from ..world.altered import RANGE
 from ..world.scene import random_scene
 from .autoencoder import as_input
@@ -83,8 +83,7 @@ def train_counter(
         clock.tell(step, loss.item())
         if (step + 1) % 250 == 0 or step + 1 == steps:
             save_state(folder / "legs.pt", network, optimizer, step + 1)
-    state = {n: t.to(torch.bfloat16).contiguous() for n, t in network.state_dict().items() if "num_batches" not in n}
-    save_file(state, weights)
+    write_weights(weights, network)
 
 
 def _step(network: Counter, images: NDArray[np.uint8], known: Tensor, batch: int, generator: torch.Generator) -> Tensor:

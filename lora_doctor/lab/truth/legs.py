@@ -13,22 +13,17 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..world.vocabulary import CREATURES, HELD_OUT_LIMBS
+from .network import layer
+from .weights import read_weights
 
 WEIGHTS: Final = Path(__file__).parent.parent / "weights" / "legs.safetensors"
 LEGS: Final = {**CREATURES, **HELD_OUT_LIMBS}  # creature -> legs that it always has
 MOST: Final = 8
 SURE: Final = 0.6  # probability below which nothing is counted
 WIDTHS: Final = (16, 32, 48, 80)
-
-
-def _layer(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
-    )
 
 
 class Counter(nn.Module):
@@ -40,8 +35,8 @@ class Counter(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         a, b, c, d = WIDTHS
-        self.fine = nn.Sequential(_layer(3, a), _layer(a, b, 2), _layer(b, b))
-        self.coarse = nn.Sequential(_layer(b, c, 2), _layer(c, c), _layer(c, d, 2), _layer(d, d))
+        self.fine = nn.Sequential(layer(3, a), layer(a, b, 2), layer(b, b))
+        self.coarse = nn.Sequential(layer(b, c, 2), layer(c, c), layer(c, d, 2), layer(d, d))
         self.creature = nn.Embedding(len(LEGS), d)
         self.count = nn.Sequential(nn.Linear(2 * d, 96), nn.ReLU(inplace=True), nn.Linear(96, MOST + 1))
 
@@ -56,8 +51,8 @@ class Counter(nn.Module):
 def counter(path: Path = WEIGHTS) -> Counter:
     """The shipped network, ready to count."""
     network = Counter()
-    network.load_state_dict({name: t.float() for name, t in load_file(path).items()}, strict=False)
-    return network.eval()
+    read_weights(path, network)
+    return network
 
 
 @torch.no_grad()

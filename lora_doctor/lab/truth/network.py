@@ -22,7 +22,8 @@ class Said(NamedTuple):
     mask: Tensor
 
 
-def _layer(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
+def layer(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
+    """A 3 x 3 convolution, normalised and rectified."""
     return nn.Sequential(
         nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)
     )
@@ -35,14 +36,14 @@ class Network(nn.Module):
         super().__init__()
         a, b, c, d = WIDTHS
         self.stem = nn.Sequential(nn.Conv2d(5, a, 4, 2, 1, bias=False), nn.BatchNorm2d(a), nn.ReLU(inplace=True))
-        self.fine = _layer(a, b)  # 32 x 32
-        self.middle = nn.Sequential(_layer(b, c, 2), _layer(c, c))  # 16 x 16
-        self.coarse = nn.Sequential(_layer(c, d, 2), _layer(d, d))  # 8 x 8
+        self.fine = layer(a, b)  # 32 x 32
+        self.middle = nn.Sequential(layer(b, c, 2), layer(c, c))  # 16 x 16
+        self.coarse = nn.Sequential(layer(c, d, 2), layer(d, d))  # 8 x 8
         self.heads = nn.Linear(2 * d, sum(HEADS))
         self.from_coarse = nn.Conv2d(d, SHARED, 1)
         self.from_middle = nn.Conv2d(c, SHARED, 1)
-        self.join = nn.Sequential(_layer(SHARED, SHARED))
-        self.last = nn.Sequential(_layer(SHARED, SHARED), nn.Conv2d(SHARED, 4, 3, 1, 1))
+        self.join = nn.Sequential(layer(SHARED, SHARED))
+        self.last = nn.Sequential(layer(SHARED, SHARED), nn.Conv2d(SHARED, 4, 3, 1, 1))
         ramp = torch.linspace(-1, 1, PIXELS)
         # Where a pixel is: a convolution alone cannot tell left from right.
         self.register_buffer("place", torch.stack(torch.meshgrid(ramp, ramp, indexing="ij"))[None], persistent=False)

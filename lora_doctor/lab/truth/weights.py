@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from .network import Network
 
@@ -22,20 +22,25 @@ class Judge(NamedTuple):
     temperatures: Tensor
 
 
-def write_weights(path: Path, network: Network, temperatures: Tensor) -> None:
-    """Everything in bf16 (running variances lose under half a percent), written beside and renamed."""
+def write_weights(path: Path, network: nn.Module, **more: Tensor) -> None:
+    """A network in bf16 (running variances lose under half a percent), `more` in fp32; written beside and renamed."""
     tensors = {name: t.to(torch.bfloat16) for name, t in network.state_dict().items() if "num_batches" not in name}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".tmp")
-    save_file({**{n: t.contiguous() for n, t in tensors.items()}, "temperatures": temperatures.float()}, partial)
+    save_file({**{n: t.contiguous() for n, t in tensors.items()}, **{n: t.float() for n, t in more.items()}}, partial)
     partial.replace(path)
+
+
+def read_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """Fills a network from `path`, ready to look; what else stands there is returned."""
+    tensors = {name: t.float() for name, t in load_file(path).items()}
+    _, more = network.load_state_dict(tensors, strict=False)
+    network.eval()
+    return {name: tensors[name] for name in more}
 
 
 @cache
 def judge(path: Path = WEIGHTS) -> Judge:
-    """The shipped judge, ready to look."""
-    tensors = load_file(path)
-    temperatures = tensors.pop("temperatures")
+    """The shipped judge."""
     network = Network()
-    network.load_state_dict({name: t.float() for name, t in tensors.items()}, strict=False)
-    return Judge(network.eval(), temperatures)
+    return Judge(network, read_weights(path, network)["temperatures"])
