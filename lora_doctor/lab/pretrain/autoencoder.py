@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..world.sheet import sheet, write
-from .progress import Clock, load_state, save_state
+from .progress import Clock, descend
 
 RATE: float = 2e-3
 
@@ -48,24 +48,17 @@ def train_autoencoder(
 ) -> None:
     """Trains in place, or resumes; leaves `vae.pt`, a log and a sheet of held-out pictures beside their returns."""
     vae.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
-    start = load_state(folder / "vae.pt", vae, optimizer)
-    clock = Clock(folder / "vae.log", steps, batch, start)
-    for step in range(start, steps):
+
+    def loss(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(step)
         chosen = torch.randint(0, len(images) - 256, (batch,), generator=generator).numpy()
-        loss = _loss(family, vae, as_input(images[chosen], device), generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        optimizer.step()
-        clock.tell(step, loss.item())
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            save_state(folder / "vae.pt", vae, optimizer, step + 1)
-            quality = signal_to_noise(family, vae, images[-256:], device, folder / "vae.png")
-            clock.say(f"step {step + 1}: held-out {quality:.2f} dB")
+        return _loss(family, vae, as_input(images[chosen], device), generator)
+
+    def look(clock: Clock, step: int) -> None:
+        quality = signal_to_noise(family, vae, images[-256:], device, folder / "vae.png")
+        clock.say(f"step {step}: held-out {quality:.2f} dB")
+
+    descend(vae, loss, folder / "vae.pt", (steps, batch), RATE, decay=1e-4, every=500, look=look)
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ blur, disturbed latents) without changing what they show, and on junk, of which 
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from ..truth.network import Network, Said
 from ..truth.weights import WEIGHTS, write_weights
 from .autoencoder import as_input
 from .examples import Examples, prepared
-from .progress import Clock, load_state, save_state
+from .progress import descend
 
 SEED: Final = 9001  # the denoiser's pictures have the seeds 1, 2, 3...
 CALIBRATION: Final = 2000  # pictures that no step sees, on which confidence is settled
@@ -45,20 +44,11 @@ def train_judge(
     examples = prepared(folder / "judge.npz", SEED, number, vae.eval())
     torch.manual_seed(SEED)
     network = Network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.98), weight_decay=0.02)
-    start = load_state(folder / "judge.pt", network, optimizer)
-    clock = Clock(folder / "judge.log", steps, batch, start)
-    for step in range(start, steps):
-        loss = _step(network, examples, batch, torch.Generator().manual_seed(SEED + step))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        optimizer.step()
-        clock.tell(step, loss.item())
-        if (step + 1) % every == 0 or step + 1 == steps:
-            save_state(folder / "judge.pt", network, optimizer, step + 1)
+
+    def loss(step: int) -> Tensor:
+        return _step(network, examples, batch, torch.Generator().manual_seed(SEED + step))
+
+    descend(network, loss, folder / "judge.pt", (steps, batch), RATE, decay=0.02, every=every)
     write_weights(weights, network.eval(), temperatures=_temperatures(network, examples))
 
 

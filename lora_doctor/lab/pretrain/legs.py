@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import random
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +25,7 @@ from ..world.scene import random_scene
 from .autoencoder import as_input
 from .examples import Example, picture, returned
 from .judges import worse
-from .progress import Clock, load_state, save_state
+from .progress import descend
 
 SEED: Final = 12001
 RATE: Final = 3e-3
@@ -69,24 +68,15 @@ def train_counter(
     images, known = prepared(folder / "legs.npy", number, vae), torch.from_numpy(labels(examples(SEED, number)))
     torch.manual_seed(SEED)
     network = Counter().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.98), weight_decay=0.02)
-    start = load_state(folder / "legs.pt", network, optimizer)
-    clock = Clock(folder / "legs.log", steps, batch, start)
-    for step in range(start, steps):
-        loss = _step(network, images, known, batch, torch.Generator().manual_seed(SEED + step))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        optimizer.step()
-        clock.tell(step, loss.item())
-        if (step + 1) % 250 == 0 or step + 1 == steps:
-            save_state(folder / "legs.pt", network, optimizer, step + 1)
+
+    def loss(step: int) -> Tensor:
+        return _loss(network, images, known, batch, torch.Generator().manual_seed(SEED + step))
+
+    descend(network, loss, folder / "legs.pt", (steps, batch), RATE, decay=0.02, every=250)
     write_weights(weights, network)
 
 
-def _step(network: Counter, images: NDArray[np.uint8], known: Tensor, batch: int, generator: torch.Generator) -> Tensor:
+def _loss(network: Counter, images: NDArray[np.uint8], known: Tensor, batch: int, generator: torch.Generator) -> Tensor:
     chosen = torch.randint(0, len(images), (batch,), generator=generator)
     pixels = worse(as_input(images[chosen.numpy()], "cpu"), generator)
     with torch.autocast("cpu", torch.bfloat16):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 
 def save_state(path: Path, model: Any, optimizer: Any, step: int, **extra: Any) -> None:
@@ -50,3 +53,35 @@ class Clock:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         print(line, flush=True)
+
+
+def descend(
+    model: nn.Module,
+    loss: Callable[[int], Tensor],
+    state: Path,
+    span: tuple[int, int],
+    rate: float,
+    decay: float,
+    every: int,
+    look: Callable[[Clock, int], None] = lambda clock, step: None,
+) -> None:
+    """AdamW from `loss(step)`, or on from `state` (`vae.pt`, its log beside it); the rate falls by half a cosine.
+
+    `span`: steps in all, and examples of one. Every so many steps the state is kept and `look(clock, step)` called.
+    """
+    steps, batch = span
+    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=decay)
+    start = load_state(state, model, optimizer)
+    clock = Clock(state.with_suffix(".log"), steps, batch, start)
+    for step in range(start, steps):
+        lost = loss(step)
+        optimizer.zero_grad(set_to_none=True)
+        lost.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        optimizer.step()
+        clock.tell(step, lost.item())
+        if (step + 1) % every == 0 or step + 1 == steps:
+            save_state(state, model, optimizer, step + 1)
+            look(clock, step + 1)
