@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from lora_doctor.source.document import Document, Entry, KeyPath, SourceError, Span
 from lora_doctor.source.read import read_text
 
-_PLAIN_YAML = re.compile(r"^[A-Za-z_./][\w./-]*$")
-_PLAIN_WORD = re.compile(r"^[\w@%+=:,./-]+$")
+_PLAIN_YAML = re.compile(r"[A-Za-z_./][\w./-]*")
+_PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+")
 
 
 class Edit(NamedTuple):
@@ -49,7 +49,7 @@ def _yaml(value: Any) -> str:
         return "[" + ", ".join(_yaml(item) for item in value) + "]"
     if isinstance(value, str):
         word = value.lower() in ("true", "false", "yes", "no", "on", "off", "null", "none", "y", "n")
-        return value if _PLAIN_YAML.match(value) and not word else json.dumps(value, ensure_ascii=False)
+        return value if _PLAIN_YAML.fullmatch(value) and not word else json.dumps(value, ensure_ascii=False)
     return _number(value)
 
 
@@ -64,7 +64,7 @@ def _number(value: Any) -> str:
 
 def _word(value: Any) -> str:
     text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
-    return text if _PLAIN_WORD.match(text) else "'" + text.replace("'", "'\\''") + "'"
+    return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
 
 
 def replace_value(document: Document, path: KeyPath, value: Any) -> Edit | None:

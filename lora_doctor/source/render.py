@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from lora_doctor.source.document import KeyPath
 
-_BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
-_PLAIN_YAML = re.compile(r"^[A-Za-z_/][A-Za-z0-9_./-]*$")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_PLAIN_YAML = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 _YAML_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "y", "n", "nan", "inf"})
-_PLAIN_WORD = re.compile(r"^[\w@%+=:,./-]+$", re.ASCII)
+_PLAIN_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -75,14 +75,13 @@ def _option(row: Row, quote: Any) -> str:
 
 def shell_word(text: str) -> str:
     """A word as a POSIX shell reads it."""
-    return text if _PLAIN_WORD.match(text) else "'" + text.replace("'", "'\\''") + "'"
+    return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
 
 
 def powershell_word(text: str) -> str:
     """A word as PowerShell reads it."""
-    return (
-        text if _PLAIN_WORD.match(text) and "," not in text and text[0] != "@" else "'" + text.replace("'", "''") + "'"
-    )
+    plain = _PLAIN_WORD.fullmatch(text) and "," not in text and text[0] != "@"
+    return text if plain else "'" + text.replace("'", "''") + "'"
 
 
 def _word(value: Any) -> str:
@@ -141,7 +140,7 @@ def _beside(comment: str) -> str:
 
 
 def _toml_key(key: str | int) -> str:
-    return str(key) if _BARE_KEY.match(str(key)) else quoted(str(key))
+    return str(key) if _BARE_KEY.fullmatch(str(key)) else quoted(str(key))
 
 
 def toml_value(value: Any) -> str:
@@ -183,7 +182,7 @@ def yaml_value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(yaml_value(item) for item in value) + "]"
     if isinstance(value, str):
-        return value if _PLAIN_YAML.match(value) and value.lower() not in _YAML_WORDS else quoted(value)
+        return value if _PLAIN_YAML.fullmatch(value) and value.lower() not in _YAML_WORDS else quoted(value)
     return "null" if value is None else number(value)
 
 
