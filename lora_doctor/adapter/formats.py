@@ -95,6 +95,6 @@ def writer_of(file: AdapterFile) -> str:
     if "lora_adapter_metadata" in meta:
         return "diffusers"
     plain = set(meta) <= {"format"}
-    if plain and any(layer.prefix == "diffusion_model." for layer in file.layers):
+    if plain and "diffusion_model." in file.outline.prefixes:
         return "diffusion-pipe, or another export to ComfyUI's names"
     return ""

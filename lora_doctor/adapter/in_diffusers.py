@@ -101,8 +101,8 @@ def _diffusers_flux1(case: Case) -> Answer:
 
 def _diffusers_unet(case: Case) -> Answer:
     layers = case.file.layers
-    if all(layer.prefix.startswith(("lora_unet_", "lora_te")) for layer in layers):
-        if any(layer.kind != "lora" for layer in layers):
+    if all(prefix.startswith(("lora_unet_", "lora_te")) for prefix in case.file.outline.prefixes):
+        if case.format.kinds.keys() != {"lora"}:
             return Answer((), "only LoRA is supported in kohya's names", error=True)
         return Answer(layers, scale=from_tensor)
     return _plain_diffusers(case, "unet.", ("text_encoder", "text_encoder_2"))

@@ -38,10 +38,6 @@ def _refused(reason: str) -> Answer:
     return Answer((), reason, error=True)
 
 
-def _prefixes(case: Case) -> set[str]:
-    return {group.prefix for group in case.file.outline.groups}
-
-
 # ---- FLUX
 
 _BLOCKS = re.compile(r"(?:double|single)_blocks[._]\d+[._]")
@@ -50,7 +46,7 @@ _FLUX1_WIDTH, _FLUX1_MLP = 3072, 12288
 
 
 def _flux2(case: Case) -> Answer | None:
-    layers, prefixes, naming = case.file.layers, _prefixes(case), case.identity.naming
+    layers, prefixes, naming = case.file.layers, case.file.outline.prefixes, case.identity.naming
     if naming == "diffusers" and len(prefixes) == 1 and prefixes <= {"transformer.", "base_model.model."}:
         return _flux2_diffusers(case)
     native = naming == "native" and prefixes <= {"diffusion_model.", "base_model.model."}
@@ -95,7 +91,7 @@ def _flux2_diffusers(case: Case) -> Answer:
 
 
 def _flux1(case: Case) -> Answer | None:
-    layers, prefixes, naming = case.file.layers, _prefixes(case), case.identity.naming
+    layers, prefixes, naming = case.file.layers, case.file.outline.prefixes, case.identity.naming
     if case.format.id == "xlabs":
         known = all(layer.name.startswith("double_blocks.") for layer in layers)
         return (
@@ -150,7 +146,7 @@ def _split_attention(case: Case, scale: Callable[[Layer], float]) -> Answer:
 def _unet(case: Case) -> Answer:
     sdxl = case.family == "sdxl"
     own = {"lora_unet_", "lora_te1_", "lora_te2_"} if sdxl else {"lora_unet_", "lora_te_"}
-    others = _prefixes(case) - own
+    others = case.file.outline.prefixes - own
     if others:
         return _refused(f"not recognised: it takes kohya's names only, not {min(others)!r}")
     if not any(map(_tells_the_width, case.file.layers)) and not _encoders_tell(case, sdxl=sdxl):

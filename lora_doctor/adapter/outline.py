@@ -7,8 +7,10 @@ known by its identity: what follows from names alone is worked out once for all 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +22,10 @@ class TwiceError(ValueError):
 
 
 class Group(NamedTuple):
-    """One layer, and the tensors that make it up: roles and keys in parallel, and where each stands in the header."""
+    """One layer, and the tensors that make it up: roles and keys in parallel, and where each stands in the header.
+
+    own: of a sequence parallel to the header's tensors, those of this layer. alpha: where its alpha stands.
+    """
 
     part: str
     prefix: str
@@ -28,14 +33,17 @@ class Group(NamedTuple):
     roles: tuple[str, ...]
     keys: tuple[Key, ...]
     places: tuple[int, ...]
+    own: Callable[[Sequence[Any]], tuple[Any, ...]]
+    alpha: int | None
 
 
 class Outline(msgspec.Struct, frozen=True, eq=False):
-    """Layers in file order. strangers: names of tensors that belong to no layer. roles, suffixes, infixes: all
-    that occur."""
+    """Layers in file order. strangers: names of tensors that belong to no layer. prefixes, roles, suffixes, infixes:
+    all that occur."""
 
     groups: tuple[Group, ...]
     strangers: tuple[str, ...]
+    prefixes: frozenset[str]
     roles: frozenset[str]
     suffixes: frozenset[str]
     infixes: frozenset[str]
@@ -59,6 +67,7 @@ def outline_of(names: tuple[str, ...]) -> Outline:
     return Outline(
         tuple([_group(*together) for together in grouped.values()]),
         tuple([name for name, key in zip(names, keys) if key is None]) if len(own) < len(keys) else (),
+        frozenset([key[1] for key in own]),
         frozenset([key[3] for key in own]),
         frozenset([key[4] for key in own]),
         frozenset([key[5] for key in own]) - {""},
@@ -70,4 +79,11 @@ def _group(keys: list[Key], places: list[int]) -> Group:
     if len({*roles}) < len(roles):
         first, second = next((a, b) for a, b in itertools.combinations(keys, 2) if a.role == b.role)
         raise TwiceError(f"{first.name!r} and {second.name!r}")
-    return Group(*keys[0][:3], roles, tuple(keys), tuple(places))
+    alpha = places[roles.index("alpha")] if "alpha" in roles else None
+    return Group(*keys[0][:3], roles, tuple(keys), tuple(places), _own(places), alpha)
+
+
+def _own(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """An itemgetter, which takes a third of a comprehension's time; of one place it would not make a tuple."""
+    first = places[0]
+    return itemgetter(*places) if len(places) > 1 else lambda of: (of[first],)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import repeat
 from pathlib import Path
@@ -163,15 +163,14 @@ def _layers(
     outline: Outline, named: dict[str, TensorInfo], path: Path | None = None, start: int = 0
 ) -> tuple[Layer, ...]:
     infos = list(named.values())
-    grouped = [tuple(map(infos.__getitem__, group.places)) for group in outline.groups]
-    alphas = _alphas(path, start, outline, grouped) if path and "alpha" in outline.roles else repeat(None)
-    return tuple(map(_layer, outline.groups, grouped, alphas))
+    shapes = [info.shape for info in infos]
+    alphas = _alphas(path, start, outline, infos) if path and "alpha" in outline.roles else repeat(None)
+    return tuple([_layer(group, infos, shapes, alpha) for group, alpha in zip(outline.groups, alphas)])
 
 
-def _layer(group: Group, infos: tuple[TensorInfo, ...], alpha: float | None) -> Layer:
-    part, prefix, name, roles, keys, _ = group
-    measured = measure(roles, tuple([info.shape for info in infos]))
-    return Layer(part, prefix, name, *measured, alpha, roles, keys, infos)
+def _layer(group: Group, infos: list[TensorInfo], shapes: list[tuple[int, ...]], alpha: float | None) -> Layer:
+    part, prefix, name, roles, keys, _, own, _ = group
+    return Layer(part, prefix, name, *measure(roles, own(shapes)), alpha, roles, keys, own(infos))
 
 
 def _check_names(outline: Outline, header: Header) -> None:
@@ -200,20 +199,21 @@ def _no_adapter(header: Header) -> str:
     return f"is no LoRA: none of its {len(header.tensors)} tensors has a name that adapters use"
 
 
-def _alphas(path: Path, start: int, outline: Outline, infos: list[tuple[TensorInfo, ...]]) -> Iterator[float | None]:
+def _alphas(path: Path, start: int, outline: Outline, infos: list[TensorInfo]) -> list[float | None]:
     """The one number in each layer's `alpha` tensor; None where there is none, or it holds several."""
     with path.open("rb", buffering=0) as file:  # a few bytes here and there
         read = _reader(file)
-        for group, own in zip(outline.groups, infos):
-            yield _number(own[group.roles.index("alpha")], start, read) if "alpha" in group.roles else None
+        places = [group.alpha for group in outline.groups]
+        return [None if place is None else _number(infos[place], start, read) for place in places]
 
 
 def _number(info: TensorInfo, start: int, read: Callable[[int, int], bytes]) -> float | None:
     begin, end = info.offsets
-    if end - begin > 8 or info.shape not in ((), (1,)):
+    length = end - begin
+    if length > 8 or info.shape not in ((), (1,)):
         return None
-    found = read(end - begin, start + begin)
-    if len(found) < end - begin:
+    found = read(length, start + begin)
+    if len(found) < length:
         raise AdapterError("changed while it was read: it is shorter now")
     return decode_scalar(info.dtype, found)
 

@@ -28,7 +28,7 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     ```
     """
     row = adapter.loads_in("diffusers")
-    native = any(layer.prefix in ("diffusion_model.", "base_model.model.") for layer in adapter.layers)
+    native = not adapter.file.outline.prefixes.isdisjoint(("diffusion_model.", "base_model.model."))
     if adapter.key or row is None or row.status != "fails" or not native or adapter.scales.source != "tensors":
         return
     if set(adapter.format.kinds) == {"lora"}:
