@@ -36,6 +36,12 @@ def unknown_keys(plan: Plan) -> Iterator[tuple[Config, str, Setting[Any], Sugges
             yield config, key, config.settings[key], better
 
 
+def misnamed(plan: Plan, setting: Setting[Any]) -> bool:
+    """Whether the file sets this under a name the trainer does not read: then that name is what has to be mended."""
+    meant = [config.prefix + better.key for config, _, _, better in unknown_keys(plan) if better is not None]
+    return setting.key in meant
+
+
 @lru_cache(maxsize=16)
 def _unknown(config: Config, trainer: str) -> tuple[tuple[str, Suggestion | None], ...]:
     """The unknown keys of one config: several rules ask, one after the other."""

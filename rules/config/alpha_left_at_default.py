@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.suggest import misnamed
 
 
 @rule(level="warning", evidence="documented")
@@ -32,6 +33,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     network = plan.network
     rank, alpha, scale = network.rank.value, network.alpha.value, network.scale
     if not plan.training or network.alpha.origin != "default" or scale is None or not rank or scale >= 0.25:
+        return
+    if misnamed(plan, network.alpha):
         return
     older = " (scripts of early 2025 and before take the rank)" if plan.trainer == "diffusers" else ""
     yield network.rank.finding(

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.suggest import misnamed
 
 SMALL = 4
 
@@ -31,7 +32,7 @@ def check(plan: Plan) -> Iterator[Finding]:
     rank = plan.network.rank
     if not plan.training or plan.network.kind.value != "lora" or rank.origin != "default":
         return
-    if isinstance(rank.value, int) and rank.value <= SMALL:
+    if isinstance(rank.value, int) and rank.value <= SMALL and not misnamed(plan, rank):
         yield rank.finding(
             f"no rank is set and {plan.trainer} takes {rank.value}; published recipes for a subject use 16 to 32",
             f"set `{rank.key}`",
