@@ -18,6 +18,9 @@ import click
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything drawn at random.")
 @click.option("--resolution", type=click.IntRange(min=16), metavar="N", help="Edge length to train at, pixels.")
 @click.option("--output", type=click.Path(), metavar="RUN", help="The run folder.")
+@click.option(
+    "--num-processes", type=click.IntRange(min=1), metavar="N", help="Processes that train together, one per GPU."
+)
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of the run folder.")
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, with reasons, and stop.")
 @click.option("--no-preflight", is_flag=True, help="Train in spite of what the linter finds.")

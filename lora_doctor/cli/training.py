@@ -22,6 +22,9 @@ from lora_doctor.setting import Setting
 from lora_doctor.settle import settle
 from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.read import read_file, read_text
+from lora_doctor.train.folder import RunFolder
+from lora_doctor.train.launch import LOST, processes, rank, together
+from lora_doctor.train.launch import told as is_told
 from lora_doctor.typed import typed
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class Request(NamedTuple):
     seed: int | None
     resolution: int | None
     output: str | None
+    num_processes: int | None
     resume: bool
     dry_run: bool
     no_preflight: bool
@@ -62,12 +66,39 @@ class Request(NamedTuple):
             "training.seed": self.seed,
             "buckets.resolution": self.resolution,
             "output": self.output,
+            "training.processes": processes() or self.num_processes,
             "saving.resume": self.resume or None,
         }
+
+    def arguments(self) -> list[str]:
+        """The same for another process, which need not judge again."""
+        judged = self._replace(no_preflight=True, num_processes=None)
+        found = [self.config] if self.config is not None else []
+        for name, value in judged._asdict().items():
+            if name != "config" and value is not None and value is not False:
+                option = f"--{name.replace('_', '-')}"
+                found += [option] if value is True else [option, str(value)]
+        return found
 
 
 def run(request: Request) -> int:
     """Train, or show what would be trained; returns the exit code."""
+    try:
+        begun = _begun(request)
+    except SourceError:
+        if rank():
+            return 2  # the first process says the same
+        raise
+    if isinstance(begun, int):
+        return begun
+    job, checkpoint = begun
+    if job.training.processes > 1 and processes() is None:
+        return together(request.arguments(), job.training.processes, RunFolder(job.output))
+    return _train(job, checkpoint)
+
+
+def _begun(request: Request) -> int | tuple[Job, Path | None]:
+    """The job, and the checkpoint it goes on from; or an exit code, where there is nothing to train."""
     from lora_doctor.train.preflight import preflight
     from lora_doctor.train.resolve import as_toml, resolve
 
@@ -82,10 +113,34 @@ def run(request: Request) -> int:
             return 1
     found = preflight(job)
     if request.dry_run:
-        return _show(job, resolved, found)
+        return _show(job, resolved, found) if not rank() else 0
     checkpoint = _gone_on(job, resolved)
     _need_extra()
-    return _train(job, checkpoint)
+    return _fitted(job, checkpoint), checkpoint
+
+
+def _say(sentence: str) -> None:
+    """Tell once, however many processes there are."""
+    if not rank():
+        tell(sentence)
+
+
+def _announce(sentence: str) -> None:
+    """The same of what was told already where this process was started by one that told it."""
+    if not is_told():
+        _say(sentence)
+
+
+def _fitted(job: Job, checkpoint: Path | None) -> Job:
+    """The job with the batches a step that its checkpoint's run took."""
+    from lora_doctor.train.resume import fitted
+
+    if checkpoint is None:
+        return job
+    job, what = fitted(job, checkpoint)
+    if what:
+        _announce(what)
+    return job
 
 
 def _plan(request: Request) -> tuple[Document | None, Plan]:
@@ -140,7 +195,7 @@ def _is_refused(request: Request, document: Document) -> bool:
     if errors or result.problems:
         count = errors + len(result.problems)
         what = "this error" if count == 1 else f"these {count} errors"
-        tell(f"nothing was trained: mend {what} first, or --no-preflight trains in spite of it")
+        _say(f"nothing was trained: mend {what} first, or --no-preflight trains in spite of it")
     return bool(errors or result.problems)
 
 
@@ -165,7 +220,7 @@ def _without_told(result: Result, request: Request) -> Result:
 
 
 def _report(result: Result) -> None:
-    if not result.found:
+    if not result.found or rank() or is_told():
         return
     colour = wants_colour(sys.stdout)
     report = Report(result.files, result.found, failed=len(result.problems), width=terminal_width(), colour=colour)
@@ -189,11 +244,11 @@ def _gone_on(job: Job, resolved: str) -> Path | None:
     checkpoint = checkpoint_of(job)
     if checkpoint is None:
         if job.saving.resume:
-            tell(f"{job.output} has no checkpoint yet: training starts at the beginning")
+            _announce(f"{job.output} has no checkpoint yet: training starts at the beginning")
         return None
     found = changes(checkpoint, job, resolved)
     for change in found:
-        tell(f"changed since this run began: {change.sentence}")
+        _announce(f"changed since this run began: {change.sentence}")
     rate = next((change for change in found if change.key == "optimizer.learning_rate"), None)
     if rate is not None and isinstance(rate.before, (int, float)):
         _judge_rate(_document(job.output, resolved), float(rate.before), checkpoint)
@@ -224,8 +279,20 @@ def _need_extra() -> None:
 
 def _train(job: Job, checkpoint: Path | None) -> int:
     for sentence in job.dropped:
-        tell(f"not honoured: {sentence}")
+        _say(f"not honoured: {sentence}")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses an optional package of its own
+    from lora_doctor.train.together import LostPeerError
+
+    try:
+        return _first(job, checkpoint) if not rank() else _other(job, checkpoint)
+    except LostPeerError:
+        if not is_told() and not rank():
+            raise
+        return LOST  # who started it says what happened
+
+
+def _first(job: Job, checkpoint: Path | None) -> int:
+    """Train in the process that looks, draws and writes."""
     from lora_doctor.train.live import Live
     from lora_doctor.train.start import CODES, train, watchers_of
 
@@ -234,3 +301,11 @@ def _train(job: Job, checkpoint: Path | None) -> int:
         end = train(job, watchers_of(live, say), say, checkpoint, live.progress)
     tell(f"{end.status} at step {end.step} of {job.training.steps}: {end.reason}; {job.output}")
     return CODES[end.status]
+
+
+def _other(job: Job, checkpoint: Path | None) -> int:
+    """Train in one of the others, in silence."""
+    from lora_doctor.train.start import CODES, train
+    from lora_doctor.train.watch import Watchers
+
+    return CODES[train(job, Watchers(), lambda _: None, checkpoint).status]

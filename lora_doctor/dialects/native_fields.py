@@ -104,6 +104,7 @@ FIELDS = (
     Field("training.batch_size", "int", 1, "images per device and step", minimum=1),
     Field("training.accumulation", "int", 1, "micro-batches per optimiser step", minimum=1),
     Field("training.seed", "int", 0, "seed of everything drawn at random", minimum=0),
+    Field("training.processes", "int", 1, "processes that train together on this machine, one per GPU", minimum=1),
     Field("optimizer", "table", None, "optimiser"),
     Field("optimizer.name", "str", "adamw", "optimiser", OPTIMIZERS),
     Field("optimizer.learning_rate", "int|float", 1e-4, "of the denoiser's adapter; 1.0 for prodigy", minimum=0),

@@ -25,12 +25,17 @@ VERSION = 1
 
 
 class Resumable(NamedTuple):
-    """Everything that changes while training: trainable weights by name, optimiser, average, loss scaler."""
+    """Everything that changes while training: trainable weights by name, optimiser, average, loss scaler.
+
+    `place`: batches of the data's row that are behind; `taken`: how many a step takes, over all processes.
+    """
 
     weights: Mapping[str, torch.Tensor]
     optimizer: Any
     average: Average | None = None
     scaler: Any = None
+    place: int = 0
+    taken: int = 1
 
 
 def save(folder: RunFolder, step: int, state: Resumable, publish: Callable[[Path], None]) -> Path:
@@ -86,6 +91,8 @@ def _write_state(folder: Path, step: int, state: Resumable) -> None:
     record = {
         "version": VERSION,
         "step": step,
+        "place": state.place,
+        "taken": state.taken,
         "kind": _kind(state.optimizer),
         "weights": _parted(dict(state.weights), "weights", tensors),
         "optimizer": _parted(state.optimizer.state_dict(), "optimizer", tensors),

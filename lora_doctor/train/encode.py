@@ -128,14 +128,20 @@ def _ahead(
     pool: ThreadPoolExecutor, items: Sequence[Item], store: Store, sources: Sources, share: tuple[int, int]
 ) -> Iterator[Read]:
     """Items in their order, some being read while others are encoded."""
-    rank, ranks = share
     flying: deque[Future[Read]] = deque()
-    for place, item in enumerate(items):
-        flying.append(pool.submit(read, item, store, sources, place % ranks == rank))
+    for item, ours in zip(items, _ours(items, *share)):
+        flying.append(pool.submit(read, item, store, sources, ours))
         if len(flying) > AHEAD:
             yield flying.popleft().result()
     while flying:
         yield flying.popleft().result()
+
+
+def _ours(items: Sequence[Item], rank: int, ranks: int) -> list[bool]:
+    """Which items this rank encodes: the same content goes to the same rank, so that no two encode the same."""
+    places: dict[tuple[object, ...], int] = {}
+    contents = [(item.picture.digest, item.bucket, item.picture.mask) for item in items]
+    return [places.setdefault(each, len(places)) % ranks == rank for each in contents]
 
 
 def read(item: Item, store: Store | None, sources: Sources, ours: bool = True) -> Read:

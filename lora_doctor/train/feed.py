@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -223,16 +224,19 @@ def prepare(
     examined: Told | None = None,
     tell: Tell | None = None,
     wait: Callable[[], None] = lambda: None,
+    first: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Prepared:
     """Examine, split, encode and order a job's data.
 
     Captions are encoded together with the prompts that the run is watched with, and with `prompts`; `folder` is the
-    cache; `wait` is called when this rank's share is encoded, and returns when all ranks are.
+    cache; `wait` is called when this rank's share is encoded, and returns when all ranks are; inside `first()` the
+    first rank comes before the others, which then find on disk what it examined.
 
     Raises:
         SourceError: nothing to train on, an unreadable file, a full disk.
     """
-    found = read_pictures(job, tell=examined)
+    with first():
+        found = read_pictures(job, tell=examined)
     apart = split(found.pictures, job.validation.held_out)
     trained = items_of(job, apart.train)
     items = [*trained, *items_of(job, apart.held_out)]

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lora_doctor.source.document import SourceError
 from lora_doctor.write import write_beside
 
 WEIGHTS = {
@@ -112,6 +113,17 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
         SourceError: it can't be written.
     """
     write_beside(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def note_failure(folder: RunFolder, sentence: str, *, overwrite: bool = True) -> None:
+    """Note in `run.json` how a run ended, where one has begun; without `overwrite`, the first word counts."""
+    try:
+        record = json.loads(folder.run.read_bytes())
+        if overwrite or record["status"] != "failed":
+            names = [step_name(each) for each in folder.steps()]
+            write_json(folder.run, record | {"status": "failed", "reason": sentence, "checkpoints": names})
+    except (OSError, ValueError, KeyError, SourceError):
+        return  # the disk may be full: the sentence is on the terminal
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

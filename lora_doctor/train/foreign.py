@@ -124,6 +124,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, Setting[Any], Callable[[Any], Any]]
     yield "training.batch_size", plan.batch_size, int
     yield "training.accumulation", plan.accumulation, int
     yield "training.seed", plan.seed, _seed
+    yield "training.processes", plan.processes, int
     yield "captions.trigger", plan.trigger, lambda word: word or None
     yield "model.path", plan.model.setting, str
     yield "output", plan.saving.folder, str

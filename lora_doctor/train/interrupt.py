@@ -1,4 +1,7 @@
-"""Ctrl-C: the first asks the loop to save and leave after this step, the second leaves at once."""
+"""Ctrl-C: the first asks the loop to save and leave after this step, the second leaves at once.
+
+Where a process that started this one is gone (a closed terminal), that counts as asking too.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,24 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from lora_doctor.train.launch import SIGNALS, orphaned
+
 
 class Interrupt:
-    """Catches SIGINT and SIGTERM while a run is on; `asked` says whether one came."""
+    """Catches what stops a run while it is on; `asked` says whether something did."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self.asked = False
+        self._caught_one = False
         self._say = say
         self._before: dict[int, Any] = {}
 
+    @property
+    def asked(self) -> bool:
+        """Whether the run should end after this step."""
+        return self._caught_one or orphaned()
+
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             self._before[number] = signal.signal(number, self._caught)
         return self
 
@@ -27,7 +37,7 @@ class Interrupt:
             signal.signal(number, handler)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self._caught_one:
             os._exit(128 + number)  # checkpoints are renamed when they are whole: nothing is lost but this step
-        self.asked = True
+        self._caught_one = True
         self._say("stopping after this step: a checkpoint is written; once more leaves at once")

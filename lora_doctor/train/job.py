@@ -73,12 +73,18 @@ class Buckets(NamedTuple):
 
 
 class Training(NamedTuple):
-    """Length and batch. `steps` are optimiser steps; a step sees `batch_size` x `accumulation` images per device."""
+    """Length and batch. `steps` are optimiser steps; a step sees `batch_size` x `accumulation` images per process.
+
+    `processes`: how many train together, one per GPU. `asked`: the accumulation that the config says, where resuming
+    with another number of processes takes another one.
+    """
 
     steps: int
     batch_size: int = 1
     accumulation: int = 1
     seed: int = 0
+    processes: int = 1
+    asked: int | None = None
 
 
 class Optimizer(NamedTuple):
@@ -206,5 +212,5 @@ class Job(NamedTuple):
 
     @property
     def images_per_step(self) -> int:
-        """Images that one device sees per optimiser step."""
-        return self.training.batch_size * self.training.accumulation
+        """Images of an optimiser step, of all processes."""
+        return self.training.batch_size * self.training.accumulation * self.training.processes

@@ -255,7 +255,7 @@ def _check_timesteps(job: Job, scheduler: Mapping[str, Any]) -> None:
         return
     predicts = wanted.prediction or {"v_prediction": "v"}.get(str(scheduler.get("prediction_type")), "epsilon")
     if wanted.zero_terminal_snr and predicts != "v":
-        why = "at zero SNR the noise says nothing of the image: it needs `timesteps.prediction = \"v\"`"
+        why = 'at zero SNR the noise says nothing of the image: it needs `timesteps.prediction = "v"`'
         raise UnfitError("timesteps.zero_terminal_snr", f"this model predicts {predicts}; {why}")
 
 

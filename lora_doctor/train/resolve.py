@@ -127,6 +127,7 @@ def _with_installed_optimizer(values: Values) -> list[str]:
 
 def _flag(key: str) -> str:
     names = {"saving.every_steps": "--save-every", "training.steps": "--steps", "training.seed": "--seed"}
+    names["training.processes"] = "--num-processes"
     return names.get(key, f"--{key.rpartition('.')[2]}" if key != "model.path" else "--model")
 
 

@@ -73,6 +73,59 @@ def checkpoint_of(job: Job) -> Path | None:
     return path
 
 
+class Position(NamedTuple):
+    """Where a checkpoint stands in the data's row: batches behind, and batches that a step took, of all processes."""
+
+    place: int
+    taken: int
+
+
+def position_of(checkpoint: Path) -> Position | None:
+    """Where a checkpoint stands; None where it can't be read (going on from it will say why)."""
+    try:
+        record = json.loads((checkpoint / STATE).read_bytes())
+        return Position(int(record["place"]), int(record["taken"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def fitted(job: Job, checkpoint: Path) -> tuple[Job, str | None]:
+    """The job with as many batches a step as the checkpoint's run took, with however many processes; what was done.
+
+    Who computes a batch does not change what is trained: two processes and one that accumulates twice as much are the
+    same run. An accumulation that was changed since is left alone.
+    """
+    found, own = position_of(checkpoint), job.training
+    now = own.accumulation * own.processes
+    if found is None or found.taken == now or own.accumulation != _before(checkpoint, own.accumulation):
+        return job, None
+    if found.taken % own.processes:
+        return job, (
+            f"a step takes {now} batches now and took {found.taken} before, which {own.processes} processes can't "
+            f"share evenly: the effective batch is another, and the learning rate may want to be too"
+        )
+    accumulation = found.taken // own.processes
+    return job._replace(training=own._replace(accumulation=accumulation, asked=own.accumulation)), (
+        f"training.accumulation: {accumulation} in place of {own.accumulation}, so that a step takes {found.taken} "
+        f"batches as before with {own.processes} process{'es' * (own.processes > 1)}"
+    )
+
+
+def as_asked(job: Job) -> Job:
+    """The job as its config says it, with the accumulation that `fitted` replaced: what is written down."""
+    own = job.training
+    return job._replace(training=own._replace(accumulation=own.asked, asked=None)) if own.asked else job
+
+
+def _before(checkpoint: Path, otherwise: int) -> int:
+    """The accumulation in the config of the checkpoint's run."""
+    try:
+        table = tomllib.loads((checkpoint.parent.parent / "config.toml").read_text(encoding="utf-8"))["training"]
+        return int(table["accumulation"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return otherwise
+
+
 def _refuse_another(folder: RunFolder) -> None:
     if folder.steps() or folder.log.exists():
         steps = folder.steps()

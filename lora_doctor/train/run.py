@@ -20,9 +20,9 @@ from lora_doctor.train.feed import Loaded, Prepared
 from lora_doctor.train.folder import RunFolder, append_row
 from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
-from lora_doctor.train.seeds import seed_of, seed_step
+from lora_doctor.train.seeds import seed_batch, seed_of
 from lora_doctor.train.trouble import NotFiniteError
-from lora_doctor.train.watch import State, Watchers
+from lora_doctor.train.watch import Halt, State, Watchers
 
 
 class Run(NamedTuple):
@@ -57,12 +57,13 @@ def loop(run: Run) -> End:
     run.watchers.begin(_state(run, run.start, {}))
     for step in range(run.start + 1, job.training.steps + 1):
         begun = time.perf_counter()
-        seed_step(job.training.seed, step, accelerator.process_index)
         rate = schedules.factor(job.schedule, step - 1, job.training.steps, job.optimizer.learning_rate)
         optimizers.set_rate(run.optimizer, rate)
         parts = []
         for part, batch in enumerate(run.data.steps(step - 1)):  # fetch
-            found = forward(run, batch, seed_of(job.training.seed, step, accelerator.process_index, part))
+            number = part * accelerator.num_processes + accelerator.process_index  # of the step's batches
+            seed_batch(job.training.seed, step, number)
+            found = forward(run, batch, seed_of(job.training.seed, step, 0, number))
             accelerator.backward(found.loss / job.training.accumulation)  # backward
             parts.append(Forward(*(each.detach() for each in found)))
         norm = _clipped(run, weights)  # clip
@@ -77,12 +78,12 @@ def loop(run: Run) -> End:
             append_row(run.folder.log, {"step": step, "epoch": _epoch(run, step), **metrics})
         state = _state(run, step, metrics)
         halt = run.watchers.step(state)  # watch
-        ending = _agreed(run, halt is not None or state.last or run.interrupt.asked)
+        ending = _agreed(run, state, halt)
         if ending or step % job.saving.every_steps == 0:
             save(run, step)  # save
             run.watchers.saved(state)
         if ending:
-            return _end(run, state, halt.reason if halt is not None else None)
+            return _end(run, state, ending, halt)
     return End("finished", "it had reached its last step before", run.start)
 
 
@@ -113,12 +114,12 @@ def forward(run: Run, batch: Loaded, seed: int) -> Forward:
 
 
 def _clipped(run: Run, weights: Any) -> torch.Tensor:
-    """Average the gradients over the devices, clip them; returns their norm before clipping."""
+    """Average the gradients over the processes, clip them; returns their norm before clipping."""
     parameters = list(weights.values())
     if run.accelerator.num_processes > 1:  # adapters are small: one flat reduction, and families need no wrapper
-        flat = torch.cat([p.grad.flatten() for p in parameters])
-        mean = run.accelerator.reduce(flat, "mean")
-        for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters])):
+        graded = [p for p in parameters if p.grad is not None]  # the same ones in every process
+        mean = run.accelerator.reduce(torch.cat([p.grad.flatten() for p in graded]), "mean")
+        for parameter, part in zip(graded, mean.split([p.numel() for p in graded])):
             parameter.grad.copy_(part.view_as(parameter))
     limit = run.job.optimizer.gradient_clip or float("inf")
     run.accelerator.unscale_gradients()
@@ -126,12 +127,12 @@ def _clipped(run: Run, weights: Any) -> torch.Tensor:
     return norm
 
 
-def _agreed(run: Run, ending: bool) -> bool:
-    """Whether any process wants to end: all of them then do."""
-    if run.accelerator.num_processes == 1:
-        return ending
-    wish = torch.tensor(float(ending), device=run.accelerator.device)
-    return bool(run.accelerator.reduce(wish, "sum") > 0)
+def _agreed(run: Run, state: State, halt: Halt | None) -> str | None:
+    """How the run ends now, as one of `folder.STATUSES`: what any process wants, all do; None where it goes on."""
+    wish = 3 if halt is not None else 2 if state.last else int(run.interrupt.asked)
+    if run.accelerator.num_processes > 1:
+        wish = int(run.accelerator.gather(torch.tensor([wish], device=run.accelerator.device)).max())
+    return (None, "interrupted", "finished", "stopped")[wish]
 
 
 def _measured(run: Run, parts: Sequence[Forward], norm: torch.Tensor, begun: float) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def _epoch(run: Run, step: int) -> float:
 def save(run: Run, step: int) -> None:
     """Write the checkpoint of this step (the first process does), then prune as far as the user asked for it."""
     if run.accelerator.is_main_process:
-        checkpoints.save(run.folder, step, resumable(run), partial(publish, run, step))
+        checkpoints.save(run.folder, step, resumable(run, step), partial(publish, run, step))
         checkpoints.prune(run.folder, run.job.saving.keep)
     run.accelerator.wait_for_everyone()
 
@@ -189,9 +190,11 @@ def raw(optimizer: Any) -> Any:
     return getattr(optimizer, "optimizer", optimizer)
 
 
-def resumable(run: Run) -> Resumable:
-    """What a checkpoint holds of a run."""
-    return Resumable(run.weights, raw(run.optimizer), run.average, run.accelerator.scaler)
+def resumable(run: Run, step: int) -> Resumable:
+    """What a checkpoint holds of a run after `step` optimiser steps."""
+    order, each = run.data.steps.order, run.job.training.accumulation
+    place, taken = order.place(step, each), each * order.ranks
+    return Resumable(run.weights, raw(run.optimizer), run.average, run.accelerator.scaler, place, taken)
 
 
 def _state(run: Run, step: int, metrics: Mapping[str, Any]) -> State:
@@ -210,12 +213,12 @@ def _state(run: Run, step: int, metrics: Mapping[str, Any]) -> State:
     )
 
 
-def _end(run: Run, state: State, wish: str | None) -> End:
-    if wish is not None:
-        end = End("stopped", wish, state.step)
-    elif state.last:
-        end = End("finished", "all steps are done", state.step)
-    else:
-        end = End("interrupted", f"interrupted after step {state.step}, whose checkpoint is saved", state.step)
+def _end(run: Run, state: State, status: str, halt: Halt | None) -> End:
+    reasons = {
+        "stopped": halt.reason if halt is not None else "another process knows why",
+        "finished": "all steps are done",
+        "interrupted": f"interrupted after step {state.step}, whose checkpoint is saved",
+    }
+    end = End(status, reasons[status], state.step)
     run.watchers.end(state, end.reason)
     return end

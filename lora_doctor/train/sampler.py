@@ -3,7 +3,8 @@
 An epoch shows every item as often as it repeats. Its showings are shuffled within their bucket, cut into batches, and
 the batches of all buckets are shuffled together. What is left over in a bucket makes a smaller batch: nothing is
 dropped and nothing is shown twice to fill up. Batches of all epochs stand in one endless row; a step takes the next
-`accumulation` x `ranks` of it, every rank its own, so that no epoch's end is lost either.
+`accumulation` x `ranks` of it, every rank its own, so that no epoch's end is lost either. Two ranks take in a step what
+one takes with twice the accumulation: how many there are changes who computes a batch, not what is trained.
 
 A batch weighs in the gradient by its images (`Batch.weight`, 1 on average over an epoch): the mean loss of a batch of
 one would otherwise count each of its images as much as four of a batch of four.
@@ -86,6 +87,7 @@ class Order:
             SourceError: nothing is ever shown.
         """
         self.batch_size, self.seed, self.ranks = batch_size, seed, ranks
+        self.begun = 0  # places of the row that were taken before step 0: see `goes_on`
         self.buckets = sorted(set(buckets))
         place = {bucket: i for i, bucket in enumerate(self.buckets)}
         self._bucket = np.array([place[bucket] for bucket in buckets], np.int64)
@@ -100,8 +102,16 @@ class Order:
 
     def step(self, step: int, accumulation: int = 1, rank: int = 0) -> list[Batch]:
         """The batches that one rank trains on in a step (counted from 0)."""
-        first = step * accumulation * self.ranks
+        first = self.place(step, accumulation)
         return [self.batch(first + i * self.ranks + rank) for i in range(accumulation)]
+
+    def place(self, step: int, accumulation: int = 1) -> int:
+        """Where in the row a step begins: batches that are behind before it."""
+        return self.begun + step * accumulation * self.ranks
+
+    def goes_on(self, step: int, place: int, accumulation: int = 1) -> None:
+        """Let a step begin at a place: where a run goes on that took other numbers of batches a step until here."""
+        self.begun = place - step * accumulation * self.ranks
 
     def batch(self, place: int) -> Batch:
         """The batch at a place of the endless row."""
@@ -116,7 +126,7 @@ class Order:
 
     def epoch(self, step: int, accumulation: int = 1) -> float:
         """Epochs that are behind before a step."""
-        epoch, within = self._epoch_of(step * accumulation * self.ranks)
+        epoch, within = self._epoch_of(self.place(step, accumulation))
         return epoch + within / max(1, self.batches(epoch))
 
     def batches(self, epoch: int) -> int:

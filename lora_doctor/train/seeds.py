@@ -1,4 +1,7 @@
-"""Random numbers as a function of (seed, step, device): nothing drawn elsewhere can shift them, no state to save."""
+"""Random numbers as a function of seed, step and batch: nothing drawn elsewhere can shift them, no state to save.
+
+A step's batches are counted over all processes, so that what is drawn for one does not depend on who computes it.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ def seed_of(*parts: int) -> int:
     return int.from_bytes(digest, "little") >> 1  # 63 bits: torch takes signed numbers
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed torch's own generators (dropout draws from them) for one optimiser step.
+def seed_batch(seed: int, step: int, number: int) -> None:
+    """Seed torch's own generators (dropout draws from them) for one batch of an optimiser step.
+
 
     What `torch.manual_seed` does, but for devices that are not in use: there it notes down the stack at every call.
     """
-    number = seed_of(seed, step, rank)
-    torch.default_generator.manual_seed(number)
+    own = seed_of(seed, step, number)
+    torch.default_generator.manual_seed(own)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.manual_seed_all(number)
+        torch.cuda.manual_seed_all(own)
     if torch.backends.mps.is_available():
-        torch.mps.manual_seed(number)
+        torch.mps.manual_seed(own)

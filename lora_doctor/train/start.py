@@ -5,29 +5,31 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from lora_doctor import __version__
 from lora_doctor.source.document import SourceError
-from lora_doctor.train import adapters, checkpoints, exports, loading, optimizers, run
+from lora_doctor.train import adapters, checkpoints, exports, loading, optimizers, run, together
 from lora_doctor.train.ema import Average
 from lora_doctor.train.encode import Tell, sources_of
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.feed import prepare
-from lora_doctor.train.folder import RunFolder, rewind, step_name, write_json
+from lora_doctor.train.folder import RunFolder, note_failure, rewind, step_name, write_json
 from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
+from lora_doctor.train.launch import rank
 from lora_doctor.train.live import Live
 from lora_doctor.train.lock import alone
 from lora_doctor.train.loggers import Loggers
 from lora_doctor.train.monitors import Monitors
 from lora_doctor.train.preflight import preflight
 from lora_doctor.train.resolve import as_toml
+from lora_doctor.train.resume import as_asked, position_of
 from lora_doctor.train.stop import Stops
 from lora_doctor.train.targets import said
 from lora_doctor.train.trouble import told
@@ -53,16 +55,21 @@ def train(
     begun = time.time()
     with Interrupt(say) as interrupt, alone(folder):
         try:
-            made = assemble(job, watchers, say, interrupt, checkpoint, progress)
-            _write_run(made, "running", "", made.start, begun)
-            end = run.loop(made)
-            _write_run(made, end.status, end.reason, end.step, begun)
+            with together.noticing():
+                made = assemble(job, watchers, say, interrupt, checkpoint, progress)
+                _write_run(made, "running", "", made.start, begun)
+                end = run.loop(made)
+                _write_run(made, end.status, end.reason, end.step, begun)
+        except together.LostPeerError as error:
+            note_failure(folder, error.sentence, overwrite=False)
+            raise
         except Exception as error:
             sentence = told(error, job, folder)
             if sentence is None:
                 raise
-            _fail(folder, sentence)
-            raise SourceError(sentence) from None
+            note_failure(folder, sentence)
+            raise SourceError(f"process {rank()}: {sentence}" if rank() else sentence) from None
+    made.accelerator.end_training()
     return end
 
 
@@ -84,7 +91,7 @@ def assemble(
 ) -> run.Run:
     """Everything a loop needs."""
     loading.quieten()
-    accelerator = Accelerator(mixed_precision=_mixed(job))
+    accelerator = together.begun(_mixed(job))
     folder = RunFolder(job.output)
     set_seed(job.training.seed)
     family, models = loading.load(job, accelerator.device)
@@ -110,12 +117,11 @@ def assemble(
         ranks=accelerator.num_processes,
         tell=progress,
         wait=accelerator.wait_for_everyone,
+        first=partial(together.first, accelerator),
     )
     _make_room(job, models)
     for note in data.notes:
         say(note)
-    if not accelerator.is_main_process:
-        watchers = Watchers()  # one process looks, draws and writes
     made = run.Run(
         job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
     )
@@ -132,12 +138,17 @@ def _make_room(job: Job, models: Models) -> None:
 
 def _gone_on(made: run.Run, checkpoint: Path | None) -> run.Run:
     """The run as it stood at a checkpoint, or at its beginning: what was half written or logged since is forgotten."""
-    checkpoints.tidy(made.folder)
-    step = checkpoints.restore(checkpoint, run.resumable(made)) if checkpoint is not None else 0
-    if checkpoint is None or checkpoint.parent == made.folder.checkpoints:
+    main = made.accelerator.is_main_process
+    if main:
+        checkpoints.tidy(made.folder)
+    step = checkpoints.restore(checkpoint, run.resumable(made, 0)) if checkpoint is not None else 0
+    if main and (checkpoint is None or checkpoint.parent == made.folder.checkpoints):
         rewind(made.folder, step)
     if checkpoint is None:
         return made
+    position = position_of(checkpoint)
+    if position is not None:
+        made.data.steps.order.goes_on(step, position.place, made.job.training.accumulation)
     made.say(f"going on from {checkpoint}, step {step} of {made.job.training.steps}")
     return made._replace(start=step)
 
@@ -162,7 +173,7 @@ def _write_run(made: run.Run, status: str, reason: str, step: int, begun: float)
         return
     job, folder = made.job, made.folder
     if status == "running":
-        write_beside(folder.config, as_toml(job).encode())
+        write_beside(folder.config, as_toml(as_asked(job)).encode())
     record = {
         "version": 1,
         "status": status,
@@ -188,18 +199,3 @@ def _write_run(made: run.Run, status: str, reason: str, step: int, begun: float)
 
 def _device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _fail(folder: RunFolder, sentence: str) -> None:
-    """Note in `run.json` how it ended, where there is one."""
-    import json
-
-    try:
-        record = json.loads(folder.run.read_bytes())
-        write_json(folder.run, record | {"status": "failed", "reason": sentence, "checkpoints": _names(folder)})
-    except (OSError, ValueError, SourceError):
-        return  # the disk may be full: the sentence is on the terminal
-
-
-def _names(folder: RunFolder) -> list[str]:
-    return [step_name(each) for each in folder.steps()]

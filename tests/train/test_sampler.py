@@ -50,6 +50,25 @@ def test_every_image_weighs_the_same_over_an_epoch(order: Order, epoch: int) -> 
     assert len(each_image) == 1
 
 
+@given(
+    items, st.integers(1, 4), st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 9)), min_size=1)
+)
+def test_a_run_that_goes_on_with_other_ranks_misses_nothing(items, batch, legs) -> None:  # type: ignore[no-untyped-def]
+    """Each leg: ranks, accumulation, steps."""
+    done = place = 0
+    taken = []
+    for ranks, accumulation, steps in legs:
+        order = Order([b for b, _ in items], [float(r) for _, r in items], batch, 7, ranks=ranks)
+        order.goes_on(done, place, accumulation)
+        for step in range(done, done + steps):
+            parts = [order.step(step, accumulation, rank) for rank in range(ranks)]
+            taken += [parts[rank][part] for part in range(accumulation) for rank in range(ranks)]
+        done += steps
+        place = order.place(done, accumulation)
+    alone = Order([b for b, _ in items], [float(r) for _, r in items], batch, 7)
+    assert taken == [alone.batch(number) for number in range(place)]
+
+
 @given(items, st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 60))
 def test_a_step_is_the_same_from_anywhere(items, batch, accumulation, ranks, step) -> None:  # type: ignore[no-untyped-def]
     def fresh() -> Order:

@@ -112,10 +112,11 @@ def _training(draft: Draft, sheet: Sheet) -> None:
     training.put("batch_size", plan.batch_size.value, "batch_size")
     training.put("accumulation", plan.accumulation.value, "accumulation")
     training.put("seed", plan.seed.value, "seed")
+    training.put("processes", plan.processes.value if plan.processes.value not in (None, 1) else None, "processes")
 
 
 def _optimizer(draft: Draft, sheet: Sheet) -> None:
-    optimizer, plan = draft.plan.optimizer, draft.plan
+    optimizer = draft.plan.optimizer
     section, schedule = sheet.under("optimizer"), sheet.under("schedule")
     section.put(
         "name", words.word(draft, "optimizer.name", optimizer.name.value, OPTIMIZERS, "adamw"), "optimizer.name"
@@ -132,8 +133,6 @@ def _optimizer(draft: Draft, sheet: Sheet) -> None:
     warmup = int(optimizer.warmup_steps.value or 0)
     schedule.put("name", "constant_with_warmup" if shape == "constant" and warmup else shape, "optimizer.scheduler")
     schedule.put("warmup_steps", warmup, "optimizer.warmup_steps")
-    if plan.processes.value not in (None, 1):
-        draft.cannot("processes", "is said when the run is started, not in the config")
 
 
 def _precision(draft: Draft, sheet: Sheet) -> None:
