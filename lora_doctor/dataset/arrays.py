@@ -18,7 +18,10 @@ def missing() -> list[str]:
 
 
 def need() -> None:
-    """Raise the sentence that says what to install.
+    """Raise the sentence that says what to install; called before numpy is imported.
+
+    The eigenvalues of a set are a matter of milliseconds on one core. OpenBLAS spreads them over all, and where those
+    are busy its threads wait for one another for seconds.
 
     Raises:
         SourceError: a package is missing.
@@ -26,6 +29,7 @@ def need() -> None:
     lacking = missing()
     if lacking:
         raise SourceError(f"looking at images needs {', '.join(lacking)}: pip install 'lora-doctor[data]'")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def single_threaded() -> None:

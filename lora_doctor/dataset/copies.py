@@ -28,8 +28,8 @@ MOST = 20_000  # images above which crops are not looked for
 ROWS = 64  # images compared with all others at once
 BAND_BITS, BANDS = 26, 8
 CROWD = 12  # equal keys that say nothing any more
-VOTES = 3
-TRIES = 6  # candidates that an image may fail with, the likeliest first
+VOTES = 1.3  # equal keys, each counted for less the more corners have it
+TRIES = 3  # candidates that an image may fail with, the likeliest first
 LIKELIEST = 30  # candidates of an image that are kept at all
 CLOSE = 64  # bits of 256 by which the surroundings of equal corners may differ
 INLIERS = 10  # corners that agree with one transform
@@ -246,10 +246,11 @@ def _sharing_corners(records: Array, places: Array, roots: Array, cache: Cache) 
     if not owners:
         return
     owner = np.concatenate(owners)
-    votes: list[Array] = [pairs for kept in keys for pairs in _votes(np.concatenate(kept), owner)]
+    votes = [each for kept in keys for each in _votes(np.concatenate(kept), owner)]
     if not votes:
         return
-    pairs, counts = np.unique(np.concatenate(votes), return_counts=True)
+    pairs, which = np.unique(np.concatenate([codes for codes, _ in votes]), return_inverse=True)
+    counts = np.bincount(which, np.concatenate([weights for _, weights in votes]))
     likely = np.flatnonzero(counts >= VOTES)
     pairs = pairs[likely[np.argsort(-counts[likely], kind="stable")]]
     first, second = pairs >> 32, pairs & 0xFFFFFFFF
@@ -268,18 +269,15 @@ def _rank(owners: Array) -> Array:
     return ranks
 
 
-def _votes(keys: Array, owner: Array) -> Iterator[Array]:
-    """Codes of the pairs of images that have a key in common."""
-    order = np.argsort(keys, kind="stable")
-    keys, owner = keys[order], owner[order]
-    for step in range(1, CROWD):
-        if step >= len(keys):
-            return
+def _votes(keys: Array, owner: Array) -> Iterator[tuple[Array, Array]]:
+    """Codes of the pairs of images that have a key in common, and what each is worth: 1 where nobody else has it."""
+    _, which, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero((sizes[which] > 1) & (sizes[which] <= CROWD))
+    shared = shared[np.argsort(which[shared], kind="stable")]
+    keys, owner, sizes = which[shared], owner[shared], sizes[which[shared]]
+    for step in range(1, min(CROWD, len(keys))):
         same = keys[step:] == keys[:-step]
-        crowded = np.zeros(len(same), bool)
-        if len(keys) > CROWD:
-            crowded[: len(keys) - CROWD] = keys[CROWD:] == keys[:-CROWD]
-        one, other = owner[:-step][same & ~crowded[: len(same)]], owner[step:][same & ~crowded[: len(same)]]
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        yield ((low << 32) | high)[low != high]
-
+        one, other, size = owner[:-step][same], owner[step:][same], sizes[step:][same]
+        apart = one != other
+        low, high = np.minimum(one, other)[apart], np.maximum(one, other)[apart]
+        yield (low << 32) | high, 1.0 / (size[apart] - 1.0)

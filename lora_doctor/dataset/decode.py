@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 import warnings
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -142,22 +143,21 @@ def _profile(icc: bytes | None) -> str:
 
 def _quality(tables: dict[int, list[int]] | None) -> int | None:
     """The quality on libjpeg's scale whose sorted luma table is nearest."""
-    if not tables or not tables.get(0):
-        return None
-    own = np.sort(np.asarray(tables[0], np.float32))
+    return _nearest(tuple(tables[0])) if tables and tables.get(0) else None
+
+
+@lru_cache(256)
+def _nearest(table: tuple[int, ...]) -> int:
+    own = np.sort(np.asarray(table, np.float32))
     return int(np.abs(_scaled() - own).mean(1).argmin()) + 1
 
 
-_TABLES: list[Array] = []
-
-
+@lru_cache(1)
 def _scaled() -> Array:
     """libjpeg's luma table, sorted, for the qualities 1 to 100."""
-    if not _TABLES:
-        quality = np.arange(1, 101)
-        scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-        _TABLES.append(np.clip((np.outer(scale, LUMA) + 50) // 100, 1, 255))
-    return _TABLES[0]
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return np.clip((np.outer(scale, LUMA) + 50) // 100, 1, 255)
 
 
 def decode(data: bytes, header: Header, halved: int | None = None) -> tuple[Array, Array | None, int]:

@@ -83,7 +83,8 @@ def _measured(known: ImageFacts, header: Header, image: Array, alpha: Array | No
     times, step, small = _smaller(image)
     grey = cv2.cvtColor(step, cv2.COLOR_BGR2GRAY) if step.ndim == 3 else step
     sharp = sharpness.measure(image, grey, times)
-    light = tone.measure(image, small)
+    rows = tone.sample(image)
+    light = tone.measure(rows, small)
     shares = tone.bars(small)
     printed = fingerprint.measure(small)
     factor = 1 << halved
@@ -100,7 +101,7 @@ def _measured(known: ImageFacts, header: Header, image: Array, alpha: Array | No
         blur=None if sharp.blur is None else sharp.blur * factor,
         detail=None if sharp.detail is None else sharp.detail / factor if halved else sharp.detail,
         noise=sharp.noise,
-        blocks=None if header.format == "jpeg" or halved else light.blocks,
+        blocks=None if header.format == "jpeg" or halved else tone.blocks(rows),
         bars=(
             round(left * header.width),
             round(top * header.height),

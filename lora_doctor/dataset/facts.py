@@ -6,7 +6,7 @@ import math
 import os
 from typing import NamedTuple
 
-VERSION = 4  # of the measurements: a cache of another version is not read
+VERSION = 5  # of the measurements: a cache of another version is not read
 
 
 LIMITS = ("lora-doctor", "this machine's memory", "can't be examined")  # in errors that are ours

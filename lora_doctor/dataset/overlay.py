@@ -15,12 +15,10 @@ import numpy as np
 
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.cache import Cache
+from lora_doctor.dataset.fingerprint import GRID, STRONGEST
 from lora_doctor.dataset.imageset import Overlay
 from lora_doctor.dataset.record import Images
 
-GRID = 96  # cells each way, whatever the image's shape: corners fall on corners
-STRONGEST = 0.2  # of the cells
-AROUND = 31  # pixels of the small copy that an edge is compared with
 FEWEST = 10  # different pictures, below which chance is too likely
 MOST = 2000  # pictures looked at; of a larger set an even sample
 OFF = 4.2  # standard deviations above chance
@@ -30,16 +28,6 @@ MIN_THICK = 3  # cells: fewer is a line, such as a horizon or the edge of a tabl
 MAX_SPREAD = 0.3  # of the picture that its box takes: more is a frame, or a scene they share
 MIDDLE = 0.3  # of the sides to both sides of the centre: faces and products stand there, marks at the border
 OWN = 0.6  # of the mark's cells that an image must have to bear it
-
-
-def edges(grey: Array) -> bytes:
-    """Which cells have the strongest edges, of a small grey copy; one bit each."""
-    x, y = cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1)
-    strength = cv2.magnitude(x, y)
-    relative = strength / (cv2.blur(strength, (AROUND, AROUND)) + 30)
-    cells = cv2.resize(relative, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    place = int((1 - STRONGEST) * cells.size)
-    return bytes(np.packbits(cells > np.partition(cells.ravel(), place)[place]))
 
 
 def find_overlay(images: Images, spare: Iterable[int], cache: Cache) -> Overlay | None:

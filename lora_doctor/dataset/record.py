@@ -14,6 +14,8 @@ FLOATS = (
     "transparent", "hidden", "chroma", "black", "middle", "white", "between", "clipped", "blur", "detail", "noise",
     "blocks", "texture",
 )  # fmt: skip
+KEPT = 20_000  # images whose facts stay unpacked, for the rules: 2 KB each
+BLOCK = 1000  # images unpacked at once
 RECORD = np.dtype(
     [
         ("error", "S96"),
@@ -54,38 +56,35 @@ def pack(facts: ImageFacts) -> bytes:
     return bytes(record.tobytes())
 
 
-def unpack(name: str, record: Any) -> ImageFacts:
-    """The facts of a record."""
-    measured = not record["error"] and bool(record["width"])
-    floats = {key: None if np.isnan(record[key]) else float(record[key]) for key in FLOATS}
-    return ImageFacts(
-        name,
-        error=record["error"].decode(),
-        size=int(record["size"]),
-        format=record["format"].decode(),
-        width=int(record["width"]),
-        height=int(record["height"]),
-        orientation=int(record["orientation"]),
-        mode=record["mode"].decode(),
-        bits=int(record["bits"]),
-        frames=int(record["frames"]),
-        profile=record["profile"].decode(),
-        quality=None if record["quality"] < 0 else int(record["quality"]),
-        bars=tuple(int(side) for side in record["bars"]),  # type: ignore[arg-type]
-        digest=record["digest"].tobytes() if record["size"] else b"",
-        pixels=int(record["pixels"]),
-        hash=record["hash"].tobytes() if measured else b"",
-        thumb=record["thumb"].tobytes() if measured else b"",
-        **floats,
-    )
+def unpack(names: Sequence[str], records: Array) -> list[ImageFacts]:
+    """The facts of each record."""
+    return [_facts(name, dict(zip(_FIELDS, values))) for name, values in zip(names, records.tolist())]
+
+
+_FIELDS: tuple[str, ...] = RECORD.names or ()
+
+
+def _facts(name: str, known: dict[str, Any]) -> ImageFacts:
+    for field in FLOATS:
+        if known[field] != known[field]:
+            known[field] = None
+    for field in ("error", "format", "mode", "profile"):
+        known[field] = known[field].decode()
+    known["quality"] = None if known["quality"] < 0 else known["quality"]
+    known["bars"] = tuple(known["bars"].tolist())
+    known["digest"] = known["digest"] if known["size"] else b""
+    if known["error"] or not known["width"]:
+        known["hash"] = known["thumb"] = b""
+    return ImageFacts(name, **known)
 
 
 class Images(Sequence[ImageFacts]):
-    """Facts of many images, in the order of their names; each is unpacked when it is asked for."""
+    """Facts of many images, in the order of their names; those of a large set are unpacked again when asked for."""
 
     def __init__(self, names: Sequence[str], records: Array) -> None:
         self.names = names
         self.records = records
+        self._unpacked: list[ImageFacts] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -96,11 +95,16 @@ class Images(Sequence[ImageFacts]):
     def __getitem__(self, index: slice) -> list[ImageFacts]: ...
     def __getitem__(self, index: int | slice) -> ImageFacts | list[ImageFacts]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return unpack(self.names[index], self.records[index])
+            return unpack(self.names[index], self.records[index])
+        place = range(len(self))[index]
+        return self[place : place + 1][0]
 
     def __iter__(self) -> Iterator[ImageFacts]:
-        return (unpack(name, record) for name, record in zip(self.names, self.records))
+        if len(self) > KEPT:
+            return (facts for start in range(0, len(self), BLOCK) for facts in self[start : start + BLOCK])
+        if self._unpacked is None:
+            self._unpacked = self[:]
+        return iter(self._unpacked)
 
     def column(self, name: str) -> Array:
         """One number of every image; NaN where it is not known."""

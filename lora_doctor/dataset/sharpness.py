@@ -21,12 +21,13 @@ PAD = 7  # pixels round a tile, so that blurring it sees no border
 SHARE = 0.012  # of the tiles, in each of four directions
 MIN_TILES = 6
 MAX_TILES = 24
-STRONG = 0.005  # share of all pixels whose gradients count, of every second row
+EVERY = 2  # rows and columns of which one counts: after a blur, those between say the same
+STRONG = 0.0025  # share of all pixels whose gradients count
 SHARPEST = 20  # percentile of their blur that is reported
-MIN_EDGES = 60  # such pixels, below which nothing is said
-MIN_SECTOR = 200  # such pixels, below which a direction is not judged by itself
+MIN_EDGES = 30  # such pixels, below which nothing is said
+MIN_SECTOR = 100  # such pixels, below which a direction is not judged by itself
 LOPSIDED = 0.2  # energy of the gradients in one direction, as a share of those across it
-CONSIDERED = 0.3  # share of the tiles' pixels that are looked at at all
+CONSIDERED = 0.45  # share of the tiles' pixels that are looked at at all
 SAMPLE = 4000  # pixels that a share is estimated from
 GAIN = 32.0  # of OpenCV's Scharr kernel, per level and pixel
 SECOND = np.array([1, -2, 1], np.float32)
@@ -50,7 +51,8 @@ def measure(image: Array, small: Array, times: int) -> Sharpness:
     tiles = _busiest(small, side)
     mosaic = _mosaic(image, tiles, small.shape[1] // side)
     noise = _noise(mosaic)
-    return Sharpness(_blur(mosaic, image.shape[0] * image.shape[1], noise), noise, _detail(mosaic))
+    pixels = image.shape[0] * image.shape[1]
+    return Sharpness(_blur(mosaic.astype(np.float32), pixels, noise), noise, _detail(mosaic))
 
 
 def _busiest(small: Array, side: int) -> Array:
@@ -68,13 +70,21 @@ def _busiest(small: Array, side: int) -> Array:
     for difference in differences:
         bottom, right = plane.shape[0] - difference.shape[0], plane.shape[1] - difference.shape[1]
         difference = cv2.copyMakeBorder(difference, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        score = cv2.resize(cv2.dilate(difference, SQUARE), (across, down), interpolation=cv2.INTER_AREA).ravel()
+        score = _means(cv2.dilate(difference, SQUARE), side).ravel()
         chosen.append(np.argpartition(score, -count)[-count:])
     return np.unique(np.concatenate(chosen))
 
 
+def _means(plane: Array, side: int) -> Array:
+    """Of squares of `side` pixels, a power of two: halving is what OpenCV does fastest."""
+    while side > 1:
+        plane = cv2.resize(plane, (plane.shape[1] // 2, plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        side //= 2
+    return plane
+
+
 def _mosaic(image: Array, tiles: Array, across: int) -> Array:
-    """The tiles below one another, grey, as floats, each with its margin."""
+    """The tiles below one another, grey, each with its margin."""
     side = TILE + 2 * PAD
     height, width = image.shape[:2]
     stack = np.empty((len(tiles) * side, side, *image.shape[2:]), np.uint8)
@@ -82,7 +92,7 @@ def _mosaic(image: Array, tiles: Array, across: int) -> Array:
         top = min(max(0, number // across * TILE - PAD), height - side)
         left = min(max(0, number % across * TILE - PAD), width - side)
         stack[i * side : (i + 1) * side] = image[top : top + side, left : left + side]
-    return (cv2.cvtColor(stack, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else stack).astype(np.float32)
+    return cv2.cvtColor(stack, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else stack
 
 
 def _blur(mosaic: Array, pixels: int, noise: float) -> float | None:
@@ -91,11 +101,7 @@ def _blur(mosaic: Array, pixels: int, noise: float) -> float | None:
     x, y = cv2.Scharr(once, cv2.CV_32F, 1, 0), cv2.Scharr(once, cv2.CV_32F, 0, 1)
     strength = cv2.magnitude(x, y)
     again = cv2.magnitude(cv2.Scharr(twice, cv2.CV_32F, 1, 0), cv2.Scharr(twice, cv2.CV_32F, 0, 1))
-    side = TILE + 2 * PAD
-    inside = strength.reshape(-1, side, side)
-    inside[:, :PAD] = inside[:, -PAD:] = 0
-    inside[:, :, :PAD] = inside[:, :, -PAD:] = 0
-    x, y, strength, again = (each[::2].ravel() for each in (x, y, strength, again))  # the rows between say the same
+    x, y, strength, again = (_inside(each)[:, ::EVERY, ::EVERY].ravel() for each in (x, y, strength, again))
     at = np.flatnonzero(strength > max(GAIN, _upper(strength, CONSIDERED)))
     if at.size < MIN_EDGES:
         return None
@@ -105,10 +111,16 @@ def _blur(mosaic: Array, pixels: int, noise: float) -> float | None:
     found = [_edge_blur(each, count // 4, floor) for each in own if each.strength.size >= MIN_SECTOR]
     softest = _hardly_any(own)
     if softest is not None:  # of points and blades of grass, motion leaves streaks: weak gradients along them count too
-        weak = Gradients(strength, again).at(_directions(x, y)[softest] & (strength > 0))
+        weak = Gradients(strength, again).at(_directions(x, y)[softest])
         found += [_edge_blur(weak, count // 4, floor)] if weak.strength.size >= MIN_SECTOR else []
     known = [blur for blur in found if blur is not None]
     return max(known) if known else _edge_blur(considered, count, floor)
+
+
+def _inside(mosaic: Array) -> Array:
+    """The tiles without their margins."""
+    side = TILE + 2 * PAD
+    return mosaic.reshape(-1, side, side)[:, PAD:-PAD, PAD:-PAD]
 
 
 class Gradients(NamedTuple):
@@ -159,28 +171,43 @@ def _edge_blur(gradients: Gradients, count: int, floor: float) -> float | None:
 
 
 def _noise(mosaic: Array) -> float:
-    response = np.abs(cv2.sepFilter2D(mosaic, cv2.CV_32F, SECOND, SECOND))
-    rows = cv2.resize(response, (1, mosaic.shape[0] // (TILE + 2 * PAD)), interpolation=cv2.INTER_AREA)
-    return float(np.percentile(rows, 10)) * NOISE
+    """Of the flattest tenth of the tiles."""
+    response = cv2.convertScaleAbs(cv2.sepFilter2D(mosaic, cv2.CV_16S, SECOND, SECOND))
+    means = cv2.reduce(response.reshape(-1, (TILE + 2 * PAD) ** 2), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+    place = (len(means) - 1) // 10
+    return float(np.partition(means, place)[place]) * NOISE
 
 
 _WINDOW = np.outer(np.hanning(TILE), np.hanning(TILE)).astype(np.float32)
-_RADIUS = np.hypot(*np.meshgrid(np.fft.fftfreq(TILE), np.fft.rfftfreq(TILE), indexing="ij"))
 RINGS = np.linspace(0.04, 0.5, 24)  # cycles per pixel
-_RING = np.digitize(_RADIUS, RINGS)
-_RING_SIZE = np.maximum(1, np.bincount(_RING.ravel(), minlength=len(RINGS) + 1))
 SPECTRA = 8  # tiles whose spectrum is taken
+
+
+def _packed_rings() -> Array:
+    """The ring of each number in OpenCV's packed spectrum, where a frequency's real and imaginary part are neighbours.
+
+    Those of columns lie side by side, those of the first and the last column below one another.
+    """
+    steps = np.repeat(np.arange(TILE // 2 + 1), 2)[1:-1] / TILE  # 0, 1, 1, 2, 2 ... 31, 31, 32
+    down = np.repeat(np.abs(np.fft.fftfreq(TILE))[:, None], TILE, 1)
+    down[:, [0, -1]] = steps[:, None]
+    return np.digitize(np.hypot(down, steps), RINGS).ravel()
+
+
+_RING = _packed_rings()
+_RING_SIZE = np.maximum(1, np.bincount(_RING, minlength=len(RINGS) + 1))
 
 
 def spectrum(mosaic: Array) -> Array:
     """Power in each ring of frequencies, mean of the tiles with most fine detail."""
     side = TILE + 2 * PAD
-    tiles = mosaic.reshape(-1, side, side)[:, PAD:-PAD, PAD:-PAD]
-    fine = np.abs(tiles[:, 1:, 1:] - tiles[:, :-1, :-1]).mean((1, 2))
-    best = tiles[np.argsort(fine)[-SPECTRA:]]
-    transformed = np.fft.rfft2((best - best.mean((1, 2), keepdims=True)) * _WINDOW)
-    power = (transformed.real**2 + transformed.imag**2).mean(0)
-    return (np.bincount(_RING.ravel(), power.ravel(), len(RINGS) + 1) / _RING_SIZE)[1 : len(RINGS)]
+    steps = cv2.absdiff(mosaic[1:, PAD + 1 : -PAD], mosaic[:-1, PAD : -PAD - 1])
+    rows = cv2.reduce(steps, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    fine = np.append(rows, 0).reshape(-1, side)[:, PAD : -PAD - 1].sum(1)
+    power = np.zeros((TILE, TILE), np.float32)
+    for tile in _inside(mosaic)[np.argsort(fine)[-SPECTRA:]].astype(np.float32):
+        cv2.accumulateSquare(cv2.dft((tile - cv2.mean(tile)[0]) * _WINDOW), power)
+    return (np.bincount(_RING, power.ravel(), len(RINGS) + 1) / _RING_SIZE)[1 : len(RINGS)]
 
 
 DROP = 10**-2.6  # power against that of coarse detail below which a frequency is called empty

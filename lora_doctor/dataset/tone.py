@@ -18,6 +18,7 @@ MAX_BAR = 0.45
 WHITE = 250  # levels
 BACKGROUND = 0.9  # share of the border that must be white for white to be called the background
 SUBJECT = 0.08  # share of the picture that must be something else
+CLIPPED_LEAST = 0.01  # a white border alone is more
 BURNT = 0.1  # share of that which may be white too: otherwise all of it is burnt out
 
 
@@ -30,14 +31,17 @@ class Tone(NamedTuple):
     white: float
     between: float
     clipped: float
-    blocks: float
     pixels: int
 
 
-def measure(image: Array, small: Array) -> Tone:
-    """Of an image (BGR or one channel) and a copy of about 200 pixels a side."""
+def sample(image: Array) -> Array:
+    """Some rows of all heights."""
     every = EVERY if image.shape[0] >= FEW else EVERY // 2
-    rows = np.ascontiguousarray(image[every // 2 :: every] if image.shape[0] > every else image)
+    return np.ascontiguousarray(image[every // 2 :: every] if image.shape[0] > every else image)
+
+
+def measure(rows: Array, small: Array) -> Tone:
+    """Of a sample of rows (BGR or one channel) and a copy of the image of about 200 pixels a side."""
     channels = cv2.split(rows) if rows.ndim == 3 else (rows, rows, rows)
     high = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
     low = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
@@ -51,9 +55,8 @@ def measure(image: Array, small: Array) -> Tone:
         float(middle),
         float(white),
         float(counts[239] - counts[15]) / high.size,
-        max(0.0, clipped - _background(small)),
-        _blocks(channels[1]),
-        zlib.crc32(rows.tobytes()),
+        max(0.0, clipped - (_background(small) if clipped > CLIPPED_LEAST else 0.0)),
+        zlib.crc32(rows),
     )
 
 
@@ -76,8 +79,9 @@ def _background(small: Array) -> float:
     return float(behind.mean())
 
 
-def _blocks(plane: Array) -> float:
+def blocks(rows: Array) -> float:
     """How much larger the steps at one of eight columns are than at the others; JPEG codes squares of eight."""
+    plane = cv2.extractChannel(rows, 1) if rows.ndim == 3 else rows
     width = plane.shape[1] // 8 * 8
     if width < 64:
         return 1.0

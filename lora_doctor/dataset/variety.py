@@ -13,7 +13,7 @@ from lora_doctor.dataset.imageset import Atypical, Variety
 from lora_doctor.dataset.record import Images
 
 FEWEST = 8  # images, below which nothing is said
-MOST = 1500  # images compared with one another; of a larger set an even sample
+MOST = 500  # images compared with one another; of a larger set an even sample: eigenvalues cost the cube of it
 # Squared distances are divided by these: unrelated photographs then come to a likeness of 0.05 or less.
 COMPOSITION, PALETTE, LIGHT = 0.66, 0.4, 1250.0
 OFF = 5.0  # robust standard deviations
