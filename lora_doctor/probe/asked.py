@@ -15,17 +15,17 @@ import torch
 
 from lora_doctor.adapter.read import AdapterError
 from lora_doctor.probe.kept import Kept, Row
-from lora_doctor.probe.loss import losses, shifted
+from lora_doctor.probe.loss import losses
 from lora_doctor.probe.predict import Asked as Forward
 from lora_doctor.probe.prompts import PromptProbe, response
 from lora_doctor.probe.put import Put, put, take_off
 from lora_doctor.probe.questions import Questions
 from lora_doctor.runs.facts import Aside, Checkpoint, Gap, Run
 from lora_doctor.train.cache import Store, key
-from lora_doctor.train.encode import prepare_images, prepare_prompts, sources_of
+from lora_doctor.train.encode import prepare_controls, prepare_images, prepare_prompts, sources_of
 from lora_doctor.train.feed import Example, Examples, Feed
 from lora_doctor.train.loading import load
-from lora_doctor.train.monitors import STRENGTHS, asking_of, loss_row, sized
+from lora_doctor.train.monitors import STRENGTHS, asking_of, loss_row, moved, sized
 
 Tell = Callable[[str, int, int], None]
 STAGES = 4  # of one checkpoint: images trained on, others, prompts, strengths
@@ -134,9 +134,9 @@ class _Model:
         count = len(questions.train)
         self._train = [sized(each) for each in Examples(feed, range(count))]
         self._others = [sized(each) for each in Examples(feed, range(count, len(feed.items)))] or [
-            each._replace(latents=shifted(each.latents)) for each in self._train
+            moved(each) for each in self._train
         ]
-        self._prompts = PromptProbe(asking_of(questions.prompts, feed.prompt), self._train[0])
+        self._prompts = PromptProbe(asking_of(questions.prompts, feed.prompt, self._train[0]), self._train[0])
         self._key = key("base", questions=whole)
         self._put: Put | None = None
 
@@ -146,9 +146,10 @@ class _Model:
         items = [*questions.train, *(questions.others if questions.other == "held_out" else ())]
         sources = sources_of(questions.job, self._family, self._models)
         keys = prepare_images(self._store, items, sources, workers=questions.job.memory.workers)
+        controls = prepare_controls(self._store, items, sources)
         texts = dict.fromkeys([*(item.picture.caption for item in items), *questions.prompts.texts])
         prepare_prompts(self._store, list(texts), sources)
-        return Feed(items, sources, self._store, keys, True)
+        return Feed(items, sources, self._store, keys, True, controls)
 
     def base(self) -> list[Row]:
         """The base model's own losses."""

@@ -55,15 +55,19 @@ def noise_like(latents: Tensor, name: str) -> Tensor:
 
 @torch.no_grad()
 def answers(family: Family, models: Models, asked: Sequence[Asked], at_once: int = AT_ONCE) -> Iterator[Answer]:
-    """The answers in their order; latents of one size are asked about together."""
+    """The answers in their order; latents of one size, and with control images of one size, are asked together."""
     start = 0
     while start < len(asked):
-        shape = asked[start].latents.shape
+        shapes = _shapes(asked[start])
         end = start
-        while end < min(len(asked), start + at_once) and asked[end].latents.shape == shape:
+        while end < min(len(asked), start + at_once) and _shapes(asked[end]) == shapes:
             end += 1
         yield from _batch(family, models, asked[start:end])
         start = end
+
+
+def _shapes(asked: Asked) -> list[tuple[str, torch.Size]]:
+    return [("", asked.latents.shape), *((name, value.shape) for name, value in sorted(asked.prompts.items()))]
 
 
 def _batch(family: Family, models: Models, asked: Sequence[Asked]) -> Iterator[Answer]:

@@ -18,11 +18,11 @@ from lora_doctor.runs.facts import Gap, Run
 from lora_doctor.runs.native import monitor_rows
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.cache import identity, key
-from lora_doctor.train.families import micro_of
+from lora_doctor.train.edits import asks_of
 from lora_doctor.train.images import Item, items_of, read_pictures
 from lora_doctor.train.job import Data, Job
 from lora_doctor.train.monitors import HELD, STRENGTHS, TRAINED, spread
-from lora_doctor.train.prompts import Asks, asks
+from lora_doctor.train.prompts import Asks
 from lora_doctor.train.resolve import resolve
 from lora_doctor.train.split import split
 
@@ -52,7 +52,8 @@ class Questions(NamedTuple):
 
 
 def _told(item: Item) -> list[object]:
-    return [item.picture.path.name, item.picture.digest.hex(), item.bucket, item.picture.caption]
+    shown = [[view.path.name, view.size, view.scaled] for view in item.views]
+    return [item.picture.path.name, item.picture.digest.hex(), item.bucket, item.picture.caption, *shown]
 
 
 def questions_of(run: Run, base: Path | None, held_out: Path | None, *, cache: Path | None = None) -> Questions:
@@ -69,7 +70,7 @@ def questions_of(run: Run, base: Path | None, held_out: Path | None, *, cache: P
         raise SourceError("all of the run's images are regularisation images: there is none to ask about")
     train = tuple(trained[place] for place in spread(len(trained), TRAINED))
     captions = list(dict.fromkeys(p for p in apart.train if not p.regularisation))
-    prompts = asks([p.caption for p in captions], job.captions.trigger, job.purpose, micro_of(job.model.path))
+    prompts = asks_of(job, [p.caption for p in captions])
     others = _given(job, held_out, cache) if held_out is not None else items_of(job, apart.held_out)
     if not others:
         return Questions(job, train, train, "shifted", prompts, (_NOT_HELD_OUT,))

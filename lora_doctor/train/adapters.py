@@ -14,7 +14,7 @@ from peft import LoHaConfig, LoKrConfig, LoraConfig, get_peft_model_state_dict, 
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from lora_doctor.models.modules import Coverage
+from lora_doctor.models.modules import Coverage, Module
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.job import Adapter
 from lora_doctor.train.layer import quicken
@@ -37,7 +37,8 @@ def inject(
     for name, module in components(family, models, adapter.text_encoder).items():
         wanted = adapter if name == family.DENOISER else _of_encoder(adapter, name, module)
         shapes = {f"{n}.weight": m.weight.shape for n, m in module.named_modules() if _is_layer(m)}
-        found[name] = reach(layers_of(shapes), wanted)
+        always = family.always(models) if name == family.DENOISER else {}
+        wanted, found[name] = _with(always, wanted, layers_of(shapes))
         names = [each.name for each in found[name].modules]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -47,6 +48,20 @@ def inject(
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(models.device, DTYPES[dtype])
     return found
+
+
+def _with(ranks: Mapping[str, int], adapter: Adapter, layers: tuple[Module, ...]) -> tuple[Adapter, Coverage]:
+    """The adapter and its reach, with layers that need it whatever the targets are: each by its rank, unscaled."""
+    reached = reach(layers, adapter)
+    if not ranks:
+        return adapter, reached
+    there = {each.name for each in reached.modules}
+    more = tuple(each for each in layers if each.name in ranks and each.name not in there)
+    alpha = {name: rank**0.5 if adapter.rslora else float(rank) for name, rank in ranks.items()}
+    adapter = adapter._replace(
+        rank_pattern={**adapter.rank_pattern, **ranks}, alpha_pattern={**adapter.alpha_pattern, **alpha}
+    )
+    return adapter, reached._replace(modules=(*reached.modules, *more))
 
 
 def _of_encoder(adapter: Adapter, name: str, encoder: Any) -> Adapter:

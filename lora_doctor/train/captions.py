@@ -84,6 +84,16 @@ def shown_caption(variants: tuple[str, ...], shown: Shown, dropout: float, seed:
     return variants[int(noise(seed, CHOSEN, *place)) % len(variants)]
 
 
+def control_dropped(shown: Shown, dropout: float, control_dropout: float, seed: int) -> bool:
+    """Whether a showing's control images are left out.
+
+    Drawn with the caption's own number: of two equal shares, half of either fall together. Neither, one, the other and
+    both come up as InstructPix2Pix was trained (arXiv:2211.09800, section 3.2.1).
+    """
+    number = float(uniform(seed, DROPPED, shown.item, shown.epoch, shown.turn))
+    return dropout / 2 <= number < dropout / 2 + control_dropout
+
+
 def every_caption(all_variants: Iterable[tuple[str, ...]]) -> Iterator[str]:
     """Each caption that can come up, once, and the empty one."""
     yield from dict.fromkeys(["", *(text for each in all_variants for text in each)])

@@ -17,6 +17,7 @@ import torch
 
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.cache import Store, Tensors, identity, key
+from lora_doctor.train.control import View, seen_pixels
 from lora_doctor.train.families import Family, Models, present
 from lora_doctor.train.images import Item, content, pixels, weights
 from lora_doctor.train.job import Job
@@ -43,6 +44,7 @@ class Sources(NamedTuple):
     settings: Mapping[str, object] = MappingProxyType({})
     near_images: Near = nullcontext
     near_prompts: Near = nullcontext
+    control: EncodeImages | None = None
 
     def prompt_key(self, caption: str) -> str:
         """Where a caption's encoding lies."""
@@ -51,6 +53,11 @@ class Sources(NamedTuple):
     def image_key(self, item: Item, image: bytes, mask: bytes | None) -> str:
         """Where an item's latents lie."""
         return key("image", image=image, mask=mask, bucket=item.bucket, vae=self.vae, settings=dict(self.settings))
+
+    def control_key(self, view: View, image: bytes) -> str:
+        """Where a control image's latents lie."""
+        how = [view.size, view.scaled]
+        return key("control", image=image, how=how, vae=self.vae, settings=dict(self.settings))
 
 
 def sources_of(job: Job, family: Family, models: Models) -> Sources:
@@ -77,6 +84,7 @@ def sources_of(job: Job, family: Family, models: Models) -> Sources:
         },
         lambda: present(models, models.vae),
         lambda: present(models, *models.text_encoders),
+        lambda pixels: family.encode_control(models, pixels),
     )
 
 
@@ -114,6 +122,51 @@ def prepare_images(
             if tell is not None:
                 tell("images", done, len(items))
     return keys
+
+
+def prepare_controls(
+    store: Store, items: Sequence[Item], sources: Sources, *, tell: Tell | None = None, rank: int = 0, ranks: int = 1
+) -> list[tuple[str, ...]]:
+    """The keys of every item's control images; each is encoded once, however many items show it.
+
+    Raises:
+        SourceError: an image can't be read, or the disk is full.
+    """
+    views = list(dict.fromkeys(view for item in items for view in item.views))
+    known: dict[View, str] = {}
+    with ExitStack() as near:
+        begun = False
+        for place, view in enumerate(views):
+            data = content(view.path)
+            name = known[view] = sources.control_key(view, data)
+            if place % ranks == rank and store.get(name) is None:
+                if not begun:
+                    near.enter_context(sources.near_images())
+                value = {"latents": encoded_control(view, data, sources)}
+                if not begun:
+                    begun = True
+                    store.room(len(views) - place, value["latents"].nbytes)
+                store.put(name, value)
+            if tell is not None:
+                tell("control images", place + 1, len(views))
+    return [tuple(known[view] for view in item.views) for item in items]
+
+
+def encoded_control(view: View, data: bytes, sources: Sources) -> torch.Tensor:
+    """A control image's latents `[C, h, w]`, as the model is shown them.
+
+    Raises:
+        SourceError: it can't be decoded, or the VAE overflowed.
+    """
+    assert sources.control is not None, "what has control images has an encoder for them"
+    levels = torch.from_numpy(seen_pixels(view, data).copy())
+    return _finite(sources.control(levels.permute(2, 0, 1).float().div_(127.5).sub_(1.0)[None])[0].cpu())
+
+
+def _finite(latents: torch.Tensor) -> torch.Tensor:
+    if not bool(torch.isfinite(latents).all()):
+        raise SourceError("the VAE gave latents that are no numbers: use a VAE fit for half precision, or `fp32`")
+    return latents
 
 
 class Read(NamedTuple):
@@ -171,9 +224,7 @@ def encoded(found: Read, sources: Sources) -> Tensors:
         SourceError: the VAE overflowed.
     """
     assert found.pixels is not None, "only what was read is encoded"
-    latents = sources.images(found.pixels[None])[0].cpu()
-    if not bool(torch.isfinite(latents).all()):
-        raise SourceError("the VAE gave latents that are no numbers: use a VAE fit for half precision, or `fp32`")
+    latents = _finite(sources.images(found.pixels[None])[0].cpu())
     value = {"latents": latents}
     if found.mask is not None:
         value["mask"] = torch.nn.functional.adaptive_avg_pool2d(

@@ -16,13 +16,23 @@ import torch
 
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.cache import Store, Tensors
-from lora_doctor.train.captions import every_caption, shown_caption
-from lora_doctor.train.encode import Sources, Tell, encoded, prepare_images, prepare_prompts, read
-from lora_doctor.train.families import collate, micro_of
-from lora_doctor.train.images import Item, Picture, Told, items_of, read_pictures
+from lora_doctor.train.captions import control_dropped, every_caption, shown_caption
+from lora_doctor.train.edits import asked_edits
+from lora_doctor.train.encode import (
+    Sources,
+    Tell,
+    encoded,
+    encoded_control,
+    prepare_controls,
+    prepare_images,
+    prepare_prompts,
+    read,
+)
+from lora_doctor.train.families import collate, control_name, micro_of
+from lora_doctor.train.images import Item, Picture, Told, content, items_of, read_pictures
 from lora_doctor.train.job import Job
 from lora_doctor.train.prompts import matrix, pairs, unrelated
-from lora_doctor.train.sampler import Batch, Order
+from lora_doctor.train.sampler import Batch, Order, Shown
 from lora_doctor.train.split import split
 
 KEPT = 256 * 1024**2  # bytes of values from the cache that are kept in memory: small datasets are read once
@@ -31,8 +41,9 @@ KEPT = 256 * 1024**2  # bytes of values from the cache that are kept in memory: 
 class Loaded(NamedTuple):
     """What one forward pass trains on.
 
-    `latents` `[B, C, h, w]`; `prompts` batched, as the family's `predict` takes them; `mask` `[B, 1, h, w]`, 0 to 1, or
-    None where every pixel counts full; `sizes` `[B, 6]` as `predict` takes them; `weight` multiplies the mean loss.
+    `latents` `[B, C, h, w]`; `prompts` batched, as the family's `predict` takes them, control images among them;
+    `mask` `[B, 1, h, w]`, 0 to 1, or None where every pixel counts full; `sizes` `[B, 6]` as `predict` takes them;
+    `weight` multiplies the mean loss.
     """
 
     latents: torch.Tensor
@@ -74,7 +85,7 @@ class Examples(Sequence[Example]):
         place = self._places[index]
         item, value = self._feed.items[place], self._feed.image(place)
         caption = item.picture.caption
-        prompt = self._feed.prompt(caption)
+        prompt = {**self._feed.prompt(caption), **self._feed.control(place)}
         return Example(value["latents"], prompt, caption, item.picture.path.name, sizes_of(item), value.get("mask"))
 
     @property
@@ -82,6 +93,12 @@ class Examples(Sequence[Example]):
         """The caption of every image, regularisation images aside; nothing is fetched for it."""
         pictures = dict.fromkeys(self._feed.items[place].picture for place in self._places)
         return [picture.caption for picture in pictures if not picture.regularisation]
+
+    @property
+    def shown(self) -> list[Item]:
+        """The items themselves, regularisation images aside; nothing is fetched for it."""
+        items = [self._feed.items[place] for place in self._places]
+        return [item for item in items if not item.picture.regularisation]
 
     def prompt(self, text: str) -> Tensors:
         """The encoding of any text that was asked for when the run was prepared."""
@@ -91,9 +108,21 @@ class Examples(Sequence[Example]):
 class Feed:
     """Encoded items and captions, from the cache or, where a job switches that off, from the encoders."""
 
-    def __init__(self, items: Sequence[Item], sources: Sources, store: Store, keys: Sequence[str], text: bool) -> None:
-        """`keys` as `prepare_images` gave them, none where images are not cached; `text`: whether captions are."""
+    def __init__(
+        self,
+        items: Sequence[Item],
+        sources: Sources,
+        store: Store,
+        keys: Sequence[str],
+        text: bool,
+        controls: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        """`keys` as `prepare_images` gave them, none where images are not cached; `text`: whether captions are.
+
+        `controls` as `prepare_controls` gave them.
+        """
         self.items, self.sources, self.store, self.keys, self.text = items, sources, store, keys, text
+        self._controls = controls
         self._kept: dict[str, Tensors] = {}
         self._room = KEPT
 
@@ -106,6 +135,16 @@ class Feed:
         if not self.keys:
             return encoded(read(self.items[place], None, self.sources), self.sources)
         return self._there(self.keys[place], self.items[place].picture.path.name)
+
+    def control(self, place: int) -> Tensors:
+        """What the model is shown of an edit: `control_0` and so on, latents `[C, h, w]`."""
+        item = self.items[place]
+        if self.keys:
+            keys = self._controls[place] if self._controls else ()
+            found = [self._there(each, view.path.name)["latents"] for each, view in zip(keys, item.views)]
+        else:
+            found = [encoded_control(view, content(view.path), self.sources) for view in item.views]
+        return {control_name(nth): latents for nth, latents in enumerate(found)}
 
     def prompt(self, caption: str) -> Tensors:
         """A caption's encoding, unbatched."""
@@ -132,9 +171,18 @@ class Feed:
 class Steps:
     """What every step trains on; a cached next step is fetched while this one runs."""
 
-    def __init__(self, feed: Feed, order: Order, *, dropout: float, accumulation: int = 1, rank: int = 0) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        order: Order,
+        *,
+        dropout: float,
+        accumulation: int = 1,
+        rank: int = 0,
+        control_dropout: float = 0.0,
+    ) -> None:
         """`order` is over the feed's items, from the first on; those behind are held out."""
-        self.feed, self.order, self.dropout = feed, order, dropout
+        self.feed, self.order, self.dropout, self.control_dropout = feed, order, dropout, control_dropout
         self.accumulation, self.rank = accumulation, rank
         self._pool = ThreadPoolExecutor(1)
         self._next: tuple[int, Future[list[Loaded]]] | None = None
@@ -161,15 +209,25 @@ class Steps:
             shown_caption(self.feed.items[shown.item].picture.captions, shown, self.dropout, self.order.seed)
             for shown in batch.shown
         )
+        prompts = [
+            {**self.feed.prompt(caption), **self._control(shown)} for caption, shown in zip(captions, batch.shown)
+        ]
         return Loaded(
             torch.stack([image["latents"] for image in images]),
-            collate([self.feed.prompt(caption) for caption in captions]),
+            collate(prompts),
             _stacked_masks(images),
             torch.stack([sizes_of(self.feed.items[shown.item]) for shown in batch.shown]),
             batch.weight,
             captions,
             tuple(shown.item for shown in batch.shown),
         )
+
+    def _control(self, shown: Shown) -> Tensors:
+        """A showing's control images, blank where they are dropped."""
+        found = self.feed.control(shown.item)
+        if found and control_dropped(shown, self.dropout, self.control_dropout, self.order.seed):
+            return {name: torch.zeros_like(latents) for name, latents in found.items()}
+        return found
 
 
 def _stacked_masks(images: Sequence[Tensors]) -> torch.Tensor | None:
@@ -196,6 +254,8 @@ def sizes_of(item: Item) -> torch.Tensor:
 def watched(job: Job, pictures: Sequence[Picture]) -> list[str]:
     """Every prompt that a run is watched with, the user's among them."""
     captions = [picture.caption for picture in pictures if not picture.regularisation]
+    if job.edits:
+        return list(asked_edits(captions, job.validation.prompts, micro_of(job.model.path)))
     trigger, said = job.captions.trigger, micro_of(job.model.path)
     slots = matrix(captions, trigger, job.purpose, job.validation.prompts, said)
     texts = [each for pair in pairs(captions, trigger, job.purpose, said) for each in pair]
@@ -242,7 +302,9 @@ def prepare(
     items = [*trained, *items_of(job, apart.held_out)]
     store = Store(folder)
     keys: list[str] = []
+    controls: list[tuple[str, ...]] = []
     if job.memory.cache_latents:
+        controls = prepare_controls(store, items, sources, tell=tell, rank=rank, ranks=ranks)
         keys = prepare_images(store, items, sources, workers=job.memory.workers, tell=tell, rank=rank, ranks=ranks)
     if job.memory.cache_text:
         # the caption of an item as the probes ask for it is the first of its variants
@@ -252,13 +314,20 @@ def prepare(
         prepare_prompts(store, list(texts), sources, tell=tell, rank=rank, ranks=ranks)
     wait()
     order = Order(
-        [item.bucket for item in trained],
+        [item.shape for item in trained],
         [item.repeats for item in trained],
         job.training.batch_size,
         job.training.seed,
         ranks=ranks,
     )
-    feed = Feed(items, sources, store, keys, job.memory.cache_text)
-    steps = Steps(feed, order, dropout=job.captions.dropout, accumulation=job.training.accumulation, rank=rank)
+    feed = Feed(items, sources, store, keys, job.memory.cache_text, controls)
+    steps = Steps(
+        feed,
+        order,
+        dropout=job.captions.dropout,
+        accumulation=job.training.accumulation,
+        rank=rank,
+        control_dropout=job.edit.control_dropout or 0.0,
+    )
     examples = Examples(feed, range(len(trained))), Examples(feed, range(len(trained), len(items)))
     return Prepared(steps, feed, *examples, len(trained), (*found.notes, apart.sentence))

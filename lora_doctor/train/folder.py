@@ -6,6 +6,7 @@
     monitors.jsonl                  what the monitors measured, one row each, `step` and `monitor` first
     samples.jsonl                   one row per sample image: `step`, `file`, `prompt`, `seed`, `strength`...
     samples/step-000250/            the sample images
+    samples/control/                of an edit, the control images they were drawn with
     checkpoints/step-000250/        pytorch_lora_weights.safetensors (diffusers), comfyui.safetensors, kohya.safetensors
     checkpoints/step-000250/state/  what resuming needs: exact weights, optimiser, average, counters
     cache/                          encoded images and captions; may be deleted at any time

@@ -27,6 +27,7 @@ from lora_doctor.dataset.together import together
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.buckets import placed, shape_of
 from lora_doctor.train.captions import Written, variants, written
+from lora_doctor.train.control import Control, View, controls, spare, viewing
 from lora_doctor.train.job import Data, Job
 
 Told = Callable[[str, int, int], None]  # a folder, images done, images in all
@@ -44,6 +45,7 @@ class Picture(NamedTuple):
     mask: Path | None = None
     regularisation: bool = False
     captioned: bool = True  # a caption was found
+    control: tuple[Control, ...] = ()  # what the model is shown of an edit, in this order
 
     @property
     def caption(self) -> str:
@@ -58,6 +60,12 @@ class Item(NamedTuple):
     edge: int
     place: Placed
     repeats: float
+    views: tuple[View, ...] = ()  # its control images as the model gets them
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What is the same for all items of a batch: the bucket, and the sizes of control images."""
+        return (*self.bucket, *(side for view in self.views for side in view.size))
 
     @property
     def bucket(self) -> tuple[int, int]:
@@ -126,9 +134,11 @@ def _folder(
     for copies in together(images, store).copies:
         groups.join([digests[name] for name in copies.names if name in digests])
     masks = _masks(data)
+    control = controls(data, store)
+    failed += control.failed
     found = []
     for image in images:
-        if image.error:
+        if image.error or (data.control and image.name not in control.of):
             continue
         text = written(data, image.name)
         found.append(
@@ -142,6 +152,7 @@ def _folder(
                 masks.get(os.path.splitext(image.name)[0]),
                 data.regularisation,
                 text is not None,
+                control.of.get(image.name, ()),
             )
         )
     return found, sorted(failed)
@@ -163,6 +174,9 @@ def _notes(job: Job, pictures: Sequence[Picture], left_out: Sequence[tuple[str, 
     if bare:
         alone = f"`{job.captions.trigger}` alone" if job.captions.trigger else "an empty caption"
         yield f"{_images(len(bare))} without a caption file, trained with {alone}: {listed(bare)}"
+    for data in job.data:
+        for folder, names in spare(data):
+            yield f"{_images(len(names))} in {folder} without a target, not used: {listed(names)}"
     unmasked = [p.path.name for p in pictures if p.mask is None and job.data[p.data].masks is not None]
     if unmasked:
         yield f"{_images(len(unmasked))} without a mask, trained as a whole: {listed(unmasked)}"
@@ -174,12 +188,14 @@ def _images(count: int) -> str:
 
 def items_of(job: Job, pictures: Sequence[Picture]) -> list[Item]:
     """Every picture at every resolution of its folder; no picture is without one."""
-    shape = shape_of(job.buckets, job.model.family)
-    return [
-        Item(picture, edge, placed(picture.size, edge, shape), job.data[picture.data].repeats)
-        for picture in pictures
-        for edge in job.data[picture.data].resolution
-    ]
+    shape, seen = shape_of(job.buckets, job.model.family), viewing(job)
+    found = []
+    for picture in pictures:
+        data = job.data[picture.data]
+        for edge in data.resolution:
+            place = placed(picture.size, edge, shape)
+            found.append(Item(picture, edge, place, data.repeats, seen(picture.control, edge, place)))
+    return found
 
 
 def content(path: Path) -> bytes:
@@ -223,6 +239,15 @@ def weights(data: bytes, image: bytes, place: Placed, name: str = "a mask") -> A
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(_fitted(mask, place, Image.Resampling.BOX), np.float32) / 255.0
+
+
+def upright(data: bytes, name: str = "an image") -> Image.Image:
+    """An image turned by EXIF, on white, at its own size.
+
+    Raises:
+        SourceError: it can't be decoded.
+    """
+    return _upright(data, None, name)
 
 
 def _upright(data: bytes, place: Placed | None, name: str) -> Image.Image:

@@ -42,7 +42,7 @@ class Adapter(NamedTuple):
 
 
 class Data(NamedTuple):
-    """One folder of images. `names` are relative to `folder`, sorted; `masks` is a folder."""
+    """One folder of images. `names` are relative to `folder`, sorted; `masks` is a folder, `control` are folders."""
 
     folder: Path
     names: tuple[str, ...]
@@ -52,7 +52,15 @@ class Data(NamedTuple):
     repeats: float = 1.0
     resolution: tuple[int, ...] = (1024,)  # edge lengths in pixels, each trained at
     masks: Path | None = None
+    control: tuple[Path, ...] = ()  # images that the model is shown; the captions say what to do with them
     regularisation: bool = False
+
+
+class Edit(NamedTuple):
+    """Training on pairs. `control_dropout`: share of showings without their control images; None: the family's own."""
+
+    control_dropout: float | None = None
+    image_guidance: float | None = None  # of validation images, SDXL; None: the pipeline's own
 
 
 class Captions(NamedTuple):
@@ -195,6 +203,7 @@ class Job(NamedTuple):
     training: Training
     adapter: Adapter = Adapter()
     captions: Captions = Captions()
+    edit: Edit = Edit()
     buckets: Buckets = Buckets()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
@@ -209,6 +218,11 @@ class Job(NamedTuple):
     purpose: str | None = None
     reasons: Mapping[str, str] = NOTHING
     dropped: tuple[str, ...] = ()
+
+    @property
+    def edits(self) -> bool:
+        """Whether any of the images are trained with control images."""
+        return any(data.control for data in self.data)
 
     @property
     def images_per_step(self) -> int:

@@ -40,7 +40,7 @@ def _ordered(job: Job) -> tuple[Order, Trained]:
 
     items = items_of(job, split(read_pictures(job).pictures, job.validation.held_out).train)
     repeats = [item.repeats for item in items]
-    buckets, own = [item.bucket for item in items], job.training
+    buckets, own = [item.shape for item in items], job.training
     order = Order(buckets, repeats, own.batch_size, own.seed, ranks=own.processes)
     distinct = {item.picture.path for item in items if not item.picture.regularisation}
     return order, Trained(len(distinct), sum(repeats))

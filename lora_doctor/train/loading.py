@@ -33,6 +33,8 @@ def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
     family = families.family_named(job.model.family, str(job.model.path))
     pipeline = _pipeline(job, family)
     pipeline.set_progress_bar_config(disable=True)
+    if job.edits:
+        family.widen(pipeline)
     device, compute = torch.device(device), DTYPES[job.precision.compute]
     models = family.assemble(pipeline, job.timesteps, families.micro_of(job.model.path))
     for part in (models.denoiser, models.vae, *models.text_encoders):

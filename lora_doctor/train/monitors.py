@@ -31,12 +31,13 @@ from lora_doctor.symptoms.window import OBEYED, Window, best_window
 from lora_doctor.train.adapters import strength
 from lora_doctor.train.aside import aside
 from lora_doctor.train.debias import Debiased
-from lora_doctor.train.families import micro_of
+from lora_doctor.train.edits import asks_of
+from lora_doctor.train.families import CONTROL
 from lora_doctor.train.feed import Example
 from lora_doctor.train.folder import append_row, read_rows
 from lora_doctor.train.job import Job
 from lora_doctor.train.memory import used
-from lora_doctor.train.prompts import Asks, asks
+from lora_doctor.train.prompts import Asks
 from lora_doctor.train.trouble import lacks_memory
 from lora_doctor.train.watch import Halt, State
 
@@ -266,7 +267,13 @@ def _sets(state: State) -> Sets:
     train = _some(state.items, TRAINED)
     if len(state.held_out):
         return Sets(train, _some(state.held_out, HELD), "held_out")
-    return Sets(train, [each._replace(latents=shifted(each.latents)) for each in train], "shifted")
+    return Sets(train, [moved(each) for each in train], "shifted")
+
+
+def moved(example: Example) -> Example:
+    """The example without a strip at its left, of its control images too: they lie on each other as before."""
+    prompts = {key: shifted(value) if key.startswith(CONTROL) else value for key, value in example.prompts.items()}
+    return example._replace(latents=shifted(example.latents), prompts=prompts)
 
 
 def _some(examples: Sequence[Example], most: int) -> list[Example]:
@@ -286,14 +293,15 @@ def sized(example: Example) -> Example:
 
 def _prompt_probe(state: State, image: Example) -> PromptProbe:
     job, items = state.job, state.items
-    found = asks(list(items.captions), job.captions.trigger, job.purpose, micro_of(job.model.path))  # type: ignore[attr-defined]
-    return PromptProbe(asking_of(found, items.prompt), image)  # type: ignore[attr-defined]
+    found = asks_of(job, list(items.captions))  # type: ignore[attr-defined]
+    return PromptProbe(asking_of(found, items.prompt, image), image)  # type: ignore[attr-defined]
 
 
-def asking_of(found: Asks, encoded: Callable[[str], Mapping[str, Any]]) -> Asking:
-    """The prompts, encoded."""
+def asking_of(found: Asks, encoded: Callable[[str], Mapping[str, Any]], image: Example) -> Asking:
+    """The prompts, encoded; of an edit, what is taught is asked of the control images of `image`."""
+    control = {key: value for key, value in image.prompts.items() if key.startswith(CONTROL)}
     return Asking(
-        tuple(encoded(text) for text in found.taught),
+        tuple({**encoded(text), **control} for text in found.taught),
         tuple((encoded(one), encoded(other)) for one, other in found.pairs),
         tuple(encoded(text) for text in found.unrelated),
     )

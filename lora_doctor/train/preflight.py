@@ -59,6 +59,7 @@ def _checked(job: Job) -> Preflight:
     divisor = divisor_of(job.model.family, {name: _config(part) for name, part in parts.items()})
     _check_sizes(job, divisor)
     _check_formats(job, _blocks(_config(denoiser)))
+    _check_edits(job)
     _check_timesteps(job, folder.configs.get("scheduler/scheduler_config.json", {}))
     _check_adapter(job)
     shapes = {name: info.shape for name, info in denoiser.tensors.items()}
@@ -244,6 +245,25 @@ def _check_encoders(job: Job, precision: Precision) -> None:
         raise UnfitError("adapter.text_encoder", f"no program loads a text encoder's LoRA for {title}")
     if precision.text_encoder in ("fp8", "int8", "nf4"):
         raise UnfitError("precision.text_encoder", f"{precision.text_encoder} text encoders can't be trained: bf16")
+
+
+def _check_edits(job: Job) -> None:
+    """Control images can be shown to this model, and as many as there are."""
+    place = next((f"data.{i}.control" for i, data in enumerate(job.data) if data.control), "")
+    if not place:
+        return
+    family, title = job.model.family, FAMILIES[job.model.family].title
+    if family == "sana":
+        why = f"{title} has no pipeline that edits images, and no input for them: train FLUX.2 Klein or SDXL on pairs"
+        raise UnfitError(place, why)
+    if family == "flux2-klein" and job.edit.control_dropout:
+        why = "FLUX.2 Klein's pipeline shows the control images on both sides of its guidance: they are never left out"
+        raise UnfitError("edit.control_dropout", why)
+    if family == "sdxl" and any(len(data.control) > 1 for data in job.data):
+        raise UnfitError(place, f"{title} is shown one control image, InstructPix2Pix's: FLUX.2 Klein takes several")
+    if family == "sdxl" and job.adapter.kind in ("lokr", "loha"):
+        why = f"a {job.adapter.kind} can't hold the new weights of SDXL's first layer, through which the image comes"
+        raise UnfitError("adapter.kind", f"{why}: lora or dora")
 
 
 def _check_timesteps(job: Job, scheduler: Mapping[str, Any]) -> None:

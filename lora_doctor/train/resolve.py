@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lora_doctor.dialects.native import CONCEPTS
 from lora_doctor.dialects.native import TRAINER as OWN
 from lora_doctor.dialects.native_fields import FIELDS, Field, native_table
-from lora_doctor.plan import Plan
+from lora_doctor.plan import Dataset, Plan
 from lora_doctor.recipes import RECIPES, Recipe
 from lora_doctor.setting import Setting, is_of_type
 from lora_doctor.source.document import SourceError
@@ -27,6 +27,7 @@ from lora_doctor.train.optimizers import lacking
 TABLES: dict[str, Any] = {
     "adapter": parts.Adapter,
     "captions": parts.Captions,
+    "edit": parts.Edit,
     "buckets": parts.Buckets,
     "optimizer": parts.Optimizer,
     "schedule": parts.Schedule,
@@ -82,7 +83,19 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
         dropped=(*missing, *(dropped_of(plan) if plan.trainer != OWN else ())),
         **tables,
     )
-    return with_epochs(with_length(job, limits), values)
+    return with_epochs(with_length(_with_dropouts(job), limits), values)
+
+
+def _with_dropouts(job: Job) -> Job:
+    """What SDXL needs for guidance by text and by image: both are left out now and then (arXiv:2211.09800)."""
+    if not job.edits or job.model.family != "sdxl":
+        return job
+    why, reasons = "InstructPix2Pix: guidance by image and text", dict(job.reasons)
+    if job.edit.control_dropout is None:
+        job, reasons["edit.control_dropout"] = job._replace(edit=job.edit._replace(control_dropout=0.1)), why
+    if job.reasons.get("captions.dropout") == DEFAULT:
+        job, reasons["captions.dropout"] = job._replace(captions=job.captions._replace(dropout=0.1)), why
+    return job._replace(reasons=reasons)
 
 
 def _values(plan: Plan, told: Mapping[str, Any]) -> Values:
@@ -277,24 +290,40 @@ def _dataset(plan: Plan, number: int, edges: tuple[int, ...], overruled: tuple[i
             f"captions of {data.listing.folder} come from {source}, which train does not read: write one text file "
             "beside each image"
         )
-    if data.control.value:
-        raise SourceError(
-            f"{data.control.key} = {data.control.value!r} ({where(data.control)}): train knows no edit training, and "
-            "without its control images the LoRA learns something else: take the key out to train the images alone"
-        )
+    control = _control(data)
     # a folder's own word; what our config only defaults to may be said better by a micro model's card
     resolution = data.resolution.value if plan.trainer != OWN or data.resolution.written else None
     return Data(
         data.listing.folder.absolute(),
-        data.listing.images,
+        tuple(name for name in data.listing.images if not _inside(data.listing.folder / name, control)),
         captions=source,
         caption_extension=data.caption_extension.value or ".txt",
         prompt=data.prompt.value or data.get("prompt").value,
         repeats=float(1 if data.repeats.value is None else data.repeats.value),
         resolution=overruled or (_edges(resolution) if resolution else edges),
         masks=_folder(data.masks, data.listing.folder),
+        control=control,
         regularisation=bool(data.regularisation.value),
     )
+
+
+def _control(data: Dataset) -> tuple[Path, ...]:
+    """The folders of control images, in the order the model is shown them.
+
+    Raises:
+        SourceError: not all of them are here: without, the LoRA would learn something else.
+    """
+    if data.control.value and not data.control_listings:
+        raise SourceError(
+            f"{data.control.key} = {data.control.value!r} ({where(data.control)}): a folder of control images is not "
+            "on this machine, and without it the LoRA learns something else: take the key out to train the images alone"
+        )
+    return tuple(listing.folder.absolute() for listing in data.control_listings) if data.control.value else ()
+
+
+def _inside(path: Path, folders: tuple[Path, ...]) -> bool:
+    """A control folder below the images' own: what is in it is no image to train on."""
+    return any(path.absolute().is_relative_to(folder) for folder in folders)
 
 
 def _folder(setting: Setting[str], beside: Path) -> Path | None:

@@ -23,7 +23,7 @@ import numpy as np
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.source.document import SourceError
 
-Bucket = tuple[int, int]  # width and height, pixels
+Bucket = tuple[int, ...]  # width and height, then those of control images, pixels
 
 
 class Shown(NamedTuple):

@@ -2,6 +2,7 @@
 
     samples/step-000250/novel-0-1.png                  slot `novel-0`, second seed
     samples/step-000250/novel-0-0-strength-0.6.png     of the sweep at the end
+    samples/control/novel-0-0.png                      the first control image of `novel-0`, as drawn with
 
 What an image shows was drawn from stands in `samples.jsonl` and in the PNG itself (text chunks).
 """
@@ -20,8 +21,11 @@ from PIL.PngImagePlugin import PngInfo
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.adapters import strength
 from lora_doctor.train.aside import aside
+from lora_doctor.train.control import seen
+from lora_doctor.train.edits import Shown, edits
 from lora_doctor.train.families import Recommended, micro_of
 from lora_doctor.train.folder import append_row, read_rows
+from lora_doctor.train.images import Item, content
 from lora_doctor.train.prompts import Slot, matrix
 from lora_doctor.train.trouble import lacks_memory
 from lora_doctor.train.watch import Halt, State
@@ -41,6 +45,7 @@ class Wish(NamedTuple):
     nth: int
     seed: int
     strength: float = 1.0
+    item: Item | None = None  # of an edit, whose control images it is drawn with
 
     @property
     def file(self) -> str:
@@ -55,15 +60,13 @@ class Samples:
     def __init__(self, say: Callable[[str], None], doing: Callable[[str], None] = lambda _: None) -> None:
         """`say` gets sentences that stay, `doing` what is being done, and an empty text when it is over."""
         self._say, self._doing = say, doing
-        self._slots: list[Slot] = []
+        self._slots: list[Shown] = []
         self._off = False
 
     def begin(self, state: State) -> None:
         """The base model's images; of a LoRA that is trained further, its own too."""
         job = state.job
-        captions = getattr(state.items, "captions", [])
-        said = micro_of(job.model.path)
-        self._slots = matrix(captions, job.captions.trigger, job.purpose, job.validation.prompts, said)
+        self._slots = _slots(state)
         if state.step == 0:
             if job.adapter.start_from is not None:
                 self._draw(state, [wish._replace(strength=0.0) for wish in self._wishes(state)])
@@ -90,7 +93,7 @@ class Samples:
 
     def _wishes(self, state: State) -> list[Wish]:
         seed = state.job.validation.seed
-        return [Wish(slot, nth, seed + nth) for slot in self._slots for nth in range(SEEDS)]
+        return [Wish(slot, nth, seed + nth, item=item) for slot, item in self._slots for nth in range(SEEDS)]
 
     def _draw(self, state: State, wishes: Sequence[Wish]) -> None:
         """What is not there yet; a disk that is full or a lack of memory ends the samples, not the run."""
@@ -101,7 +104,7 @@ class Samples:
         missing = [w for w in wishes if (folder / w.file).relative_to(state.folder.root).as_posix() not in there]
         try:
             with aside(state):
-                for done, part in _batches(missing, _size(state)):
+                for done, part in _batches(missing, lambda wish: _size(state, wish)):
                     self._doing(f"drawing {len(missing)} sample images, {done} done")
                     _keep(state, part, _images(state, part))
         except (RuntimeError, MemoryError) as error:
@@ -116,21 +119,34 @@ class Samples:
             self._doing("")
 
 
+def _slots(state: State) -> list[Shown]:
+    """The prompts, and of an edit the pairs whose control images they are drawn with."""
+    job, said = state.job, micro_of(state.job.model.path)
+    captions = getattr(state.items, "captions", [])
+    if job.edits:
+        trained, held_out = (getattr(each, "shown", []) for each in (state.items, state.held_out))
+        return edits(trained, held_out, job.validation.prompts, said)
+    slots = matrix(captions, job.captions.trigger, job.purpose, job.validation.prompts, said)
+    return [Shown(slot, None) for slot in slots]
+
+
 def _firsts(wishes: Sequence[Wish]) -> list[Wish]:
     kinds = dict.fromkeys(wish.slot.kind for wish in wishes)
     return [next(wish for wish in wishes if wish.slot.kind == kind) for kind in kinds]
 
 
-def _size(state: State) -> tuple[int, int]:
-    return state.job.validation.size or (state.models.side, state.models.side)
+def _size(state: State, wish: Wish) -> tuple[int, int]:
+    """Width and height: as asked, of an edit as it is trained, else what the model was made for."""
+    own = wish.item.bucket if wish.item is not None else (state.models.side, state.models.side)
+    return state.job.validation.size or own
 
 
-def _batches(wishes: Sequence[Wish], size: tuple[int, int]) -> Iterator[tuple[int, list[Wish]]]:
-    """Images drawn before, and those of one strength that are drawn together."""
-    most = max(1, min(MOST, PIXELS // (size[0] * size[1])))
+def _batches(wishes: Sequence[Wish], size: Callable[[Wish], tuple[int, int]]) -> Iterator[tuple[int, list[Wish]]]:
+    """Images drawn before, and those of one strength and size that are drawn together."""
     done = 0
-    for value in dict.fromkeys(wish.strength for wish in wishes):
-        same = [wish for wish in wishes if wish.strength == value]
+    for kind in dict.fromkeys((wish.strength, size(wish)) for wish in wishes):
+        most = max(1, min(MOST, PIXELS // (kind[1][0] * kind[1][1])))
+        same = [wish for wish in wishes if (wish.strength, size(wish)) == kind]
         for start in range(0, len(same), most):
             part = same[start : start + most]
             yield done, part
@@ -148,8 +164,15 @@ def _images(state: State, wishes: Sequence[Wish]) -> list[Image]:
             negative=state.items.prompt(""),  # type: ignore[attr-defined]
             steps=validation.sampler_steps,
             guidance=validation.guidance,
-            size=_size(state),
+            size=_size(state, wishes[0]),
+            control=[_control(wish) for wish in wishes] if state.job.edits else (),
+            image_guidance=state.job.edit.image_guidance,
         )
+
+
+def _control(wish: Wish) -> list[Image]:
+    """The control images, as the pipeline is handed them."""
+    return [seen(view, content(view.path)) for view in wish.item.views] if wish.item is not None else []
 
 
 def _keep(state: State, wishes: Sequence[Wish], images: Sequence[Image]) -> None:
@@ -158,13 +181,28 @@ def _keep(state: State, wishes: Sequence[Wish], images: Sequence[Image]) -> None
     for wish, image in zip(wishes, images, strict=True):
         path = folder / wish.file
         row = {"step": state.step, "file": path.relative_to(state.folder.root).as_posix(), **_told(state, wish)}
+        if wish.item is not None:
+            row["control"] = list(_kept_control(state, wish))
         write_beside(path, _png(image, row))
         append_row(state.folder.samples, {**row, "flat": _flat(image)})
 
 
+def _kept_control(state: State, wish: Wish) -> Iterator[str]:
+    """The control images in the run's folder: a sample can't be judged without them."""
+    folder = state.folder.sample_folder(0).parent / "control"
+    folder.mkdir(parents=True, exist_ok=True)
+    for nth, image in enumerate(_control(wish)):
+        path = folder / f"{wish.slot.name}-{nth}.png"
+        if not path.exists():
+            buffer = io.BytesIO()
+            image.save(buffer, "PNG")
+            write_beside(path, buffer.getvalue())
+        yield path.relative_to(state.folder.root).as_posix()
+
+
 def _told(state: State, wish: Wish) -> dict[str, Any]:
     best: Recommended = state.family.recommended(state.models)
-    validation, (width, height) = state.job.validation, _size(state)
+    validation, (width, height) = state.job.validation, _size(state, wish)
     return {
         "slot": wish.slot.name,
         "kind": wish.slot.kind,

@@ -68,9 +68,7 @@ def test_preflight_and_injection_reach_the_same(folders: dict[str, Path]) -> Non
             module, models = load_folder(folder)
             after = inject(module, models, adapter)[module.DENOISER]
             assert {m.name for m in after.modules} == {m.name for m in before.coverage.modules}
-            assert before.weights == sum(
-                p.numel() for n, p in models.denoiser.named_parameters() if ".lora_" not in n
-            )
+            assert before.weights == sum(p.numel() for n, p in models.denoiser.named_parameters() if ".lora_" not in n)
 
 
 def test_nothing_heavy_is_imported() -> None:

@@ -142,9 +142,7 @@ CASES: dict[str, tuple[Callable[..., tuple[Tensor, Step]], Timesteps]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_losses_and_lora_equal_the_scripts(
-    case: str, klein_folder: Path, sana_folder: Path, sdxl_folder: Path
-) -> None:
+def test_losses_and_lora_equal_the_scripts(case: str, klein_folder: Path, sana_folder: Path, sdxl_folder: Path) -> None:
     folder = {"klein": klein_folder, "sana": sana_folder, "sdxl": sdxl_folder}[case.partition("-")[0]]
     reference, timesteps = CASES[case]
     family, models = load_folder(folder, timesteps=timesteps)

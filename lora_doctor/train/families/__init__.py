@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-Prompt = dict[str, "Tensor"]  # one caption's tensors, unbatched; `collate` makes a batch of them
+# What an image is made of: one caption's tensors, and of an edit the latents of its control images (`control_0`...).
+Prompt = dict[str, "Tensor"]  # unbatched; `collate` makes a batch of them
+CONTROL = "control_"
 
 
 class Models(NamedTuple):
@@ -78,6 +80,15 @@ class Family(Protocol):
     def encode_images(self, models: Models, pixels: Tensor) -> Tensor:
         """Latents of images, the mode of the posterior: the same image gives the same latents."""
 
+    def encode_control(self, models: Models, pixels: Tensor) -> Tensor:
+        """Latents of control images as the denoiser is shown them."""
+
+    def widen(self, pipeline: Any) -> None:
+        """Make a loaded pipeline's denoiser take control images."""
+
+    def always(self, models: Models) -> Mapping[str, int]:
+        """Layers that need an adapter whatever the targets are, with its rank."""
+
     def draw_levels(
         self, models: Models, timesteps: Timesteps, shape: Sequence[int], generator: torch.Generator | None = None
     ) -> Tensor:
@@ -114,8 +125,12 @@ class Family(Protocol):
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        control: Sequence[Sequence[Image]] = (),
+        image_guidance: float | None = None,
     ) -> list[Image]:
         """One image per prompt and seed with the real pipeline; size in pixels (width, height).
+
+        control: of an edit, the control images of every prompt. image_guidance: how closely to keep to them (SDXL).
 
         An image depends on its prompt and seed, not on what stands beside it in the batch (to rounding).
         """
@@ -171,6 +186,28 @@ def carded(models: Models, guidance: float, sampler_steps: int) -> Recommended:
     """What a micro model's card recommends, else what the makers of the real one do."""
     card = models.card
     return Recommended(card.get("guidance_scale", guidance), card.get("num_inference_steps", sampler_steps))
+
+
+def control_name(nth: int) -> str:
+    """The name of the nth control image among a prompt's tensors."""
+    return f"{CONTROL}{nth}"
+
+
+def controls_of(prompts: Prompt) -> list[Tensor]:
+    """The control images among a prompt's tensors, in their order."""
+    count = sum(name.startswith(CONTROL) for name in prompts)
+    return [prompts[control_name(nth)] for nth in range(count)]
+
+
+def alike(control: Sequence[Sequence[Image]], count: int) -> list[list[int]]:
+    """Places of prompts that stand together and are shown the same images: pipelines show one set to a batch."""
+    found: list[list[int]] = []
+    for place in range(count):
+        if found and (not control or list(control[place]) == list(control[found[-1][0]])):
+            found[-1].append(place)
+        else:
+            found.append([place])
+    return found
 
 
 def collate(prompts: Sequence[Prompt]) -> Prompt:

@@ -1,7 +1,8 @@
 """FLUX.2 Klein: flow matching on patchified latents that the VAE's batch-norm statistics normalise.
 
 The mathematics of diffusers' `Flux2KleinPipeline`: encoder layers 9, 18 and 27 side by side, 512 tokens with their
-padding, positions (time, row, column, token), sigma itself as the time, no guidance embedding.
+padding, positions (time, row, column, token), sigma itself as the time, no guidance embedding. Of an edit, the tokens
+of the control images stand behind the noisy ones, each image at a time of its own (10, 20...) and of its own size.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from lora_doctor.train.families import (
     Models,
     Prompt,
     Recommended,
+    alike,
     as_loaded,
     carded,
-    collate,
+    controls_of,
     encoded,
     evaluating,
     present,
@@ -31,6 +33,7 @@ from lora_doctor.train.job import Timesteps
 ID = "flux2-klein"
 DENOISER = "transformer"
 LAYERS, TOKENS = (9, 18, 27), 512
+APART = 10  # time between control images
 
 
 def assemble(pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> Models:
@@ -72,6 +75,20 @@ def encode_images(models: Models, pixels: Tensor) -> Tensor:
     return _normalised(models.vae, _patchified(latents.float()))
 
 
+def encode_control(models: Models, pixels: Tensor) -> Tensor:
+    """As any other image."""
+    return encode_images(models, pixels)
+
+
+def widen(pipeline: Any) -> None:
+    """Klein takes control images as it is."""
+
+
+def always(models: Models) -> Mapping[str, int]:
+    """None: control images come in by the layers that everything comes in by."""
+    return {}
+
+
 def _patchified(latents: Tensor) -> Tensor:
     """[B, C, 2h, 2w] -> [B, 4C, h, w]: the four latents of a patch become channels."""
     return torch.nn.functional.pixel_unshuffle(latents, 2)
@@ -111,23 +128,37 @@ def levels_at(models: Models, sigmas: Tensor) -> Tensor:
 def predict(models: Models, noisy: Tensor, levels: Tensor, prompts: Prompt, sizes: Tensor | None = None) -> Tensor:
     text = prompts["prompt_embeds"].to(noisy.device, models.dtype)
     rows, columns = noisy.shape[2:]
+    tokens, positions = image_tokens(noisy, controls_of(prompts))
     with as_loaded(models):
         predicted = models.denoiser(
-            hidden_states=noisy.flatten(2).transpose(1, 2).to(models.dtype),
+            hidden_states=tokens.to(models.dtype),
             encoder_hidden_states=text,
             timestep=levels.to(noisy.device, models.dtype),
-            img_ids=_positions(len(noisy), rows, columns, 1, noisy.device),
+            img_ids=positions,
             txt_ids=_positions(len(noisy), 1, 1, text.shape[1], noisy.device),
             guidance=None,
             return_dict=False,
-        )[0]
+        )[0][:, : rows * columns]
     return cast(Tensor, predicted.transpose(1, 2).unflatten(2, (rows, columns)).float())
 
 
-def _positions(count: int, rows: int, columns: int, tokens: int, device: torch.device) -> Tensor:
-    """[B, rows * columns * tokens, 4]: time 0, row, column, place in the text."""
+def image_tokens(noisy: Tensor, control: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Tokens [B, N, C] and their positions [B, N, 4] of noisy latents, and behind them of control images."""
+    images = [noisy, *(each.to(noisy) for each in control)]
+    tokens = [image.flatten(2).transpose(1, 2) for image in images]
+    sides = [(image.shape[2], image.shape[3]) for image in images]
+    places = [
+        _positions(len(noisy), rows, columns, 1, noisy.device, APART * nth) for nth, (rows, columns) in enumerate(sides)
+    ]
+    return torch.cat(tokens, dim=1), torch.cat(places, dim=1)
+
+
+def _positions(count: int, rows: int, columns: int, tokens: int, device: torch.device, time: int = 0) -> Tensor:
+    """[B, rows * columns * tokens, 4]: time, row, column, place in the text."""
     axes = [torch.arange(n, device=device) for n in (1, rows, columns, tokens)]
-    return torch.cartesian_prod(*axes).expand(count, -1, -1)
+    places = torch.cartesian_prod(*axes)
+    places[:, 0] = time
+    return places.expand(count, -1, -1)
 
 
 @torch.no_grad()
@@ -140,6 +171,8 @@ def sample(
     steps: int | None = None,
     guidance: float | None = None,
     size: tuple[int, int] | None = None,
+    control: Sequence[Sequence[Image]] = (),
+    image_guidance: float | None = None,
 ) -> list[Image]:
     best, pipe = recommended(models), models.pipeline
     *texts, other = encoded(encode_prompts, models, [*prompts, negative])
@@ -147,15 +180,23 @@ def sample(
     drawing = type(pipe)(pipe.scheduler, pipe.vae, None, None, pipe.transformer, is_distilled=pipe.config.is_distilled)
     drawing.set_progress_bar_config(disable=True)
     with present(models, models.vae), evaluating(models.denoiser):
-        latents = drawing(
-            prompt_embeds=collate(texts)["prompt_embeds"].to(models.dtype),
-            negative_prompt_embeds=collate([other] * len(texts))["prompt_embeds"].to(models.dtype),
-            generator=seeded(seeds),
-            num_inference_steps=steps or best.sampler_steps,
-            guidance_scale=best.guidance if guidance is None else guidance,
-            width=width,
-            height=height,
-            output_type="latent",
-        ).images
-        pixels = models.vae.decode(latents.to(models.vae.dtype), return_dict=False)[0]
+        latents = [
+            drawing(
+                image=list(control[places[0]]) or None if control else None,
+                prompt_embeds=_embeds(models, [texts[place] for place in places]),
+                negative_prompt_embeds=_embeds(models, [other] * len(places)),
+                generator=seeded([seeds[place] for place in places]),
+                num_inference_steps=steps or best.sampler_steps,
+                guidance_scale=best.guidance if guidance is None else guidance,
+                width=width,
+                height=height,
+                output_type="latent",
+            ).images
+            for places in alike(control, len(texts))
+        ]
+        pixels = models.vae.decode(torch.cat(latents).to(models.vae.dtype), return_dict=False)[0]
     return cast("list[Image]", pipe.image_processor.postprocess(pixels))
+
+
+def _embeds(models: Models, texts: Sequence[Prompt]) -> Tensor:
+    return torch.stack([each["prompt_embeds"] for each in texts]).to(models.dtype)

@@ -15,6 +15,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from lora_doctor.source.document import SourceError
 from lora_doctor.train import noise as noises
 from lora_doctor.train.families import (
     Models,
@@ -85,6 +86,21 @@ def encode_images(models: Models, pixels: Tensor) -> Tensor:
     return cast(Tensor, latents.float() * models.vae.config.scaling_factor)
 
 
+def encode_control(models: Models, pixels: Tensor) -> Tensor:
+    """Raises SourceError: SANA has no way to show it images."""
+    raise SourceError("SANA has no pipeline that edits images")
+
+
+def widen(pipeline: Any) -> None:
+    """Raises SourceError: SANA has no way to show it images."""
+    raise SourceError("SANA has no pipeline that edits images")
+
+
+def always(models: Models) -> Mapping[str, int]:
+    """None."""
+    return {}
+
+
 def draw_levels(
     models: Models, timesteps: Timesteps, shape: Sequence[int], generator: torch.Generator | None = None
 ) -> Tensor:
@@ -136,6 +152,8 @@ def sample(
     steps: int | None = None,
     guidance: float | None = None,
     size: tuple[int, int] | None = None,
+    control: Sequence[Sequence[Image]] = (),
+    image_guidance: float | None = None,
 ) -> list[Image]:
     best, pipe = recommended(models), models.pipeline
     *texts, other = encoded(encode_prompts, models, [*prompts, negative])

@@ -3,14 +3,20 @@
 The mathematics of diffusers' `StableDiffusionXLPipeline`: the last hidden state but one of both encoders side by side,
 the second encoder's pooled state, and six sizes that the UNet is told. Zero terminal SNR after Lin et al.
 (arXiv:2305.08891), min-SNR weights after Hang et al. (arXiv:2303.09556).
+
+Edits are trained as InstructPix2Pix (arXiv:2211.09800): the control image's latents, without their scaling factor, as
+`StableDiffusionXLInstructPix2PixPipeline` makes them, are four more channels of the UNet's input. Their weights begin
+at zero, and what is learned of them is a LoRA of full rank on `conv_in`: it lies in the LoRA's own file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
+from diffusers import StableDiffusionXLInstructPix2PixPipeline
 from PIL.Image import Image
 from torch import Tensor
 
@@ -22,6 +28,7 @@ from lora_doctor.train.families import (
     as_loaded,
     carded,
     collate,
+    controls_of,
     encoded,
     evaluating,
     present,
@@ -31,6 +38,7 @@ from lora_doctor.train.job import Timesteps
 
 ID = "sdxl"
 DENOISER = "unet"
+IMAGE_GUIDANCE = 1.5  # the edit pipeline's own
 _PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
@@ -95,6 +103,36 @@ def encode_images(models: Models, pixels: Tensor) -> Tensor:
     return cast(Tensor, latents * config.scaling_factor)
 
 
+def encode_control(models: Models, pixels: Tensor) -> Tensor:
+    """The mode, unscaled."""
+    with present(models, models.vae):
+        latents: Tensor = models.vae.encode(pixels.to(models.device, models.vae.dtype)).latent_dist.mode().float()
+    return latents
+
+
+def widen(pipeline: Any) -> None:
+    """Give the UNet's first layer channels for a control image, with weights of zero: it draws as before."""
+    unet, channels = pipeline.unet, pipeline.vae.config.latent_channels
+    narrow = unet.conv_in
+    wide = torch.nn.Conv2d(2 * channels, narrow.out_channels, narrow.kernel_size, narrow.stride, narrow.padding)
+    weight = torch.cat([narrow.weight, torch.zeros_like(narrow.weight)], dim=1)
+    wide.to(weight.device, weight.dtype).load_state_dict({"weight": weight, "bias": narrow.bias})
+    unet.conv_in = wide
+    unet.register_to_config(in_channels=2 * channels)
+
+
+def _edits(models: Models) -> bool:
+    return bool(models.denoiser.config.in_channels == 2 * models.vae.config.latent_channels)
+
+
+def always(models: Models) -> Mapping[str, int]:
+    """The first layer of a UNet that takes control images; at this rank their weights can become any."""
+    if not _edits(models):
+        return {}
+    height, width = models.denoiser.conv_in.kernel_size
+    return {"conv_in": models.vae.config.latent_channels * height * width}
+
+
 def draw_levels(
     models: Models, timesteps: Timesteps, shape: Sequence[int], generator: torch.Generator | None = None
 ) -> Tensor:
@@ -149,7 +187,7 @@ def predict(models: Models, noisy: Tensor, levels: Tensor, prompts: Prompt, size
     told = _uncropped(models, noisy) if sizes is None else sizes
     with as_loaded(models):
         predicted = models.denoiser(
-            noisy.to(models.dtype),
+            _shown(models, noisy, prompts).to(models.dtype),
             levels.to(noisy.device),
             encoder_hidden_states=text["prompt_embeds"],
             added_cond_kwargs={
@@ -159,6 +197,14 @@ def predict(models: Models, noisy: Tensor, levels: Tensor, prompts: Prompt, size
             return_dict=False,
         )[0]
     return cast(Tensor, predicted.float())
+
+
+def _shown(models: Models, noisy: Tensor, prompts: Prompt) -> Tensor:
+    """Of a UNet that takes a control image, the latents with it; without one, zeros, as for guidance."""
+    if not _edits(models):
+        return noisy
+    images = controls_of(prompts) or [torch.zeros_like(noisy)]
+    return torch.cat([noisy, images[0].to(noisy)], dim=1)
 
 
 def _uncropped(models: Models, latents: Tensor) -> Tensor:
@@ -176,15 +222,23 @@ def sample(
     steps: int | None = None,
     guidance: float | None = None,
     size: tuple[int, int] | None = None,
+    control: Sequence[Sequence[Image]] = (),
+    image_guidance: float | None = None,
 ) -> list[Image]:
     best, pipe = recommended(models), models.pipeline
     *texts, other = encoded(encode_prompts, models, [*prompts, negative])
     text, others = collate(texts), collate([other] * len(texts))
     width, height = size or (models.side, models.side)
-    drawing = type(pipe)(pipe.vae, None, None, None, None, pipe.unet, pipe.scheduler, add_watermarker=False)
+    kind, more = type(pipe), dict[str, Any]()
+    if _edits(models):
+        kind = StableDiffusionXLInstructPix2PixPipeline
+        more["image"] = _images(models, control or [()] * len(texts), (width, height))
+        more["image_guidance_scale"] = IMAGE_GUIDANCE if image_guidance is None else image_guidance
+    drawing = kind(pipe.vae, None, None, None, None, pipe.unet, pipe.scheduler, add_watermarker=False)
     drawing.set_progress_bar_config(disable=True)
-    with present(models, models.vae), evaluating(models.denoiser):
+    with present(models, models.vae), evaluating(models.denoiser), _in_own_format(models):
         latents = drawing(
+            **more,
             **{key: value.to(models.dtype) for key, value in text.items()},
             **{f"negative_{key}": value.to(models.dtype) for key, value in others.items()},
             generator=seeded(seeds),
@@ -196,6 +250,31 @@ def sample(
         ).images
         pixels = models.vae.decode(_unscaled(models.vae.config, latents).to(models.vae.dtype), return_dict=False)[0]
     return cast("list[Image]", pipe.image_processor.postprocess(pixels))
+
+
+def _images(models: Models, control: Sequence[Sequence[Image]], size: tuple[int, int]) -> Tensor:
+    """Latents of the control images, which the pipeline takes as well as images; zeros where there is none."""
+    processor, (width, height) = models.pipeline.image_processor, size
+    with present(models, models.vae):
+        found = [
+            encode_control(models, processor.preprocess(each[0], height=height, width=width)) if each else None
+            for each in control
+        ]
+    factor = models.pipeline.vae_scale_factor
+    blank = torch.zeros(1, models.vae.config.latent_channels, height // factor, width // factor, device=models.device)
+    return torch.cat([blank if each is None else each for each in found])
+
+
+@contextmanager
+def _in_own_format(models: Models) -> Iterator[None]:
+    """Inside, the UNet takes what it is given in its own format: the edit pipeline's image stays in the VAE's."""
+    hook = models.denoiser.register_forward_pre_hook(
+        lambda _, args: (args[0].to(models.dtype), *args[1:]) if args else None
+    )
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _unscaled(config: Any, latents: Tensor) -> Tensor:
