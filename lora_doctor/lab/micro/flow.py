@@ -27,3 +27,8 @@ def noisy(latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
 def target(latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
     """The velocity."""
     return noise - latents
+
+
+def weight(level: Tensor) -> Tensor:
+    """What each picture's error counts [B]: all alike."""
+    return torch.ones_like(level)

@@ -18,6 +18,7 @@ from .flow import draw as draw
 from .flow import even as even
 from .flow import noisy as noisy
 from .flow import target as target
+from .flow import weight as weight
 
 PROMPT_TOKENS: Final = 24  # longest caption of the world and a few tokens for a trigger or a style
 ENCODER_LAYERS: Final = (1, 2, 3)  # the micro encoder has three; Klein reads 9, 18 and 27 of Qwen3

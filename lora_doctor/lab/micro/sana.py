@@ -18,6 +18,7 @@ from .flow import draw as draw
 from .flow import even as even
 from .flow import noisy as noisy
 from .flow import target as target
+from .flow import weight as weight
 
 PROMPT_TOKENS: Final = 28
 LATENT_CHANNELS: Final = 32  # 64 px through a factor of 8 make 64 tokens

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .attention import plain_attention
 from .captions import written
@@ -145,7 +144,9 @@ def _error(model: Model, latents: Tensor, noise: Tensor, level: Tensor, prompts:
     noisy = model.family.noisy(latents, noise, level)
     with torch.autocast(latents.device.type, torch.bfloat16):
         out = model.family.predict(model.pipe, noisy, level, model.family.embed(model.pipe, prompts))
-    return functional.mse_loss(out.float(), model.family.target(latents, noise, level))
+    error = (out.float() - model.family.target(latents, noise, level)).square().flatten(1).mean(1)
+    loss: Tensor = (model.family.weight(level) * error).mean()
+    return loss
 
 
 def _step(loss: Tensor, tuners: list[torch.optim.Optimizer], peaks: list[float], share: float, model: Model) -> None:
