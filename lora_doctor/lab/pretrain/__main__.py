@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,9 @@ def save(pipe: Any, micro: Micro, folder: Path) -> None:
         if name.startswith("text_encoder"):
             part.float()
     pipe.save_pretrained(folder)
+    for path in folder.glob("tokenizer*/tokenizer.json"):  # half of it is indentation
+        content = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
     micro.module.card(folder)
 
 
