@@ -29,6 +29,7 @@ TOPICS = {
     "musubi": "musubi-tuner's loader",
     "onetrainer": "OneTrainer's loader",
     "simpletuner": "SimpleTuner's loader",
+    "lora_doctor": "lora-doctor's own training",
     "environment": "this machine (`--environment`)",
     "adapter": "LoRA files (`lora-doctor inspect`)",
     "symptoms": "runs (`lora-doctor diagnose`)",

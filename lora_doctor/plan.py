@@ -169,6 +169,20 @@ class Saving(NamedTuple):
     never: bool = False  # the trainer saves nothing before the end unless told to, and was not told
 
 
+class Stage(NamedTuple):
+    """One of several runs that build on each other, in one config.
+
+    `build`: `fresh`, or `continue`, `stack` (keep it beneath) or `merge` (into the base) what `on` names: an earlier
+    stage, or a LoRA's path. `folder`: its run folder.
+    """
+
+    name: str
+    build: Setting[str] = Setting()
+    on: Setting[str] = Setting()
+    folder: Setting[str] = Setting()
+    before: tuple[Stage, ...] = ()
+
+
 class Plan(NamedTuple):
     """One training run (or, with `kind` other than `training`, one file that belongs to a run)."""
 
@@ -204,6 +218,7 @@ class Plan(NamedTuple):
     prompt_tokens: Setting[int] = Setting()  # longest prompt in tokens; the rest falls off
     datasets: tuple[Dataset, ...] = ()
     unused: tuple[Dataset, ...] = ()  # entries that are switched off, or for validation only
+    stage: Stage | None = None  # only lora-doctor's own config has stages: one plan for each
 
     @property
     def training(self) -> bool:

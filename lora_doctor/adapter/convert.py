@@ -349,7 +349,8 @@ def _recorded(made: Sequence[Made], style: Spelling) -> dict[str, object]:
     """What diffusers hands to PEFT's LoraConfig, for each component; no more than that, older PEFT knows less."""
     recorded: dict[str, object] = {}
     for part in dict.fromkeys(m.part for m in made):
-        own = [m for m in made if m.part == part]
+        # transformers 5 has no `text_model` level in CLIP's first encoder; PEFT finds a name's ending under any level
+        own = [m._replace(name=m.name.removeprefix("text_model.")) for m in made if m.part == part]
         ranks = [m.rank or 1 for m in own]
         alphas = [(m.scale or 1.0) * (m.rank or 1) for m in own]
         rank, alpha = max(set(ranks), key=ranks.count), max(set(alphas), key=alphas.count)

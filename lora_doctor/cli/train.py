@@ -21,6 +21,7 @@ import click
 @click.option(
     "--num-processes", type=click.IntRange(min=1), metavar="N", help="Processes that train together, one per GPU."
 )
+@click.option("--stage", metavar="NAME", help="Of a config with stages, the one to train.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of the run folder.")
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, with reasons, and stop.")
 @click.option("--no-preflight", is_flag=True, help="Train in spite of what the linter finds.")

@@ -48,6 +48,7 @@ class Request(NamedTuple):
     resolution: int | None
     output: str | None
     num_processes: int | None
+    stage: str | None
     resume: bool
     dry_run: bool
     no_preflight: bool
@@ -176,9 +177,21 @@ def _plan_of(path: str, request: Request) -> tuple[Document, Plan]:
         raise SourceError(
             f"{path}: " + ("see above" if plans else f"a {known[1]} file of {known[0].TRAINER} holds no run")
         )
+    return document, _chosen(path, plans, request.stage)
+
+
+def _chosen(path: str, plans: list[Plan], stage: str | None) -> Plan:
+    """The one run of a config, or the stage that was asked for."""
+    names = [plan.stage.name for plan in plans if plan.stage is not None]
+    if stage is not None or names:
+        found = next((plan for plan in plans if plan.stage is not None and plan.stage.name == stage), None)
+        if found is None:
+            what = f"has the stages {', '.join(names)}" if names else "has no stages"
+            raise SourceError(f"{path} {what}" + (f": --stage {names[0]} trains the first" if names else ""))
+        return found
     if len(plans) > 1:
         raise SourceError(f"{path} holds {len(plans)} runs, and train takes one: give each a file of its own")
-    return document, plans[0]
+    return plans[0]
 
 
 def _document(output: Path, resolved: str) -> Document:
@@ -293,6 +306,7 @@ def _train(job: Job, checkpoint: Path | None) -> int:
 
 def _first(job: Job, checkpoint: Path | None) -> int:
     """Train in the process that looks, draws and writes."""
+    from lora_doctor.train.companions import sentence
     from lora_doctor.train.live import Live
     from lora_doctor.train.start import CODES, train, watchers_of
 
@@ -300,6 +314,8 @@ def _first(job: Job, checkpoint: Path | None) -> int:
         say = live.say if live.terminal else tell
         end = train(job, watchers_of(live, say), say, checkpoint, live.progress)
     tell(f"{end.status} at step {end.step} of {job.training.steps}: {end.reason}; {job.output}")
+    if needed := sentence(job):
+        tell(needed)
     return CODES[end.status]
 
 

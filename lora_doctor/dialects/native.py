@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lora_doctor.dialects.native_fields import native_table
+from lora_doctor.dialects.native_stages import stages_of
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.dialects.structured import structured_config
 from lora_doctor.models.identify import ModelIdentity
@@ -16,6 +17,7 @@ from lora_doctor.plan import (
     Plan,
     Precision,
     Saving,
+    Stage,
     Timesteps,
     Validation,
 )
@@ -134,40 +136,43 @@ def recognise(document: Document) -> str | None:
 
 
 def read(document: Document, kind: str, reader: Reader) -> tuple[Plan, ...]:
-    """One plan; nothing is hidden in this format."""
+    """One plan, or one for each stage; nothing is hidden in this format."""
     config = structured_config(document, native_table())
-    get = config.get
+    return tuple(_plan(kind, each, stage, reader) for each, stage in stages_of(config))
+
+
+def _plan(kind: str, config: Config, stage: Stage | None, reader: Reader) -> Plan:
+    get, document = config.get, config.document
     family, size = FAMILIES.get(get("model.family").value or "", (None, None))
     declared = ModelIdentity(role="pipeline", family=family, size=size) if family else UNKNOWN
     resolution = get("buckets.resolution")
-    return (
-        Plan(
-            TRAINER,
-            kind,
-            config,
-            model=reader.component(get("model.path"), document, declared),
-            text_encoder=reader.component(get("model.text_encoder"), document),
-            vae=reader.component(get("model.vae"), document),
-            network=_network(config),
-            optimizer=_optimizer(config),
-            precision=_precision(config),
-            timesteps=_timesteps(config),
-            validation=_validation(config),
-            saving=_saving(config),
-            steps=get("training.steps"),
-            epochs=get("training.epochs"),
-            batch_size=get("training.batch_size"),
-            accumulation=get("training.accumulation"),
-            seed=get("training.seed"),
-            processes=get("training.processes"),
-            trigger=get("captions.trigger"),
-            purpose=get("purpose"),
-            recipe=get("recipe"),
-            train_text_encoder=get("adapter.text_encoder"),
-            cache_latents=get("memory.cache_latents"),
-            cache_text=get("memory.cache_text"),
-            datasets=tuple(_dataset(config, entry, resolution, reader) for entry in config.items("data")),
-        ),
+    return Plan(
+        TRAINER,
+        kind,
+        config,
+        model=reader.component(get("model.path"), document, declared),
+        text_encoder=reader.component(get("model.text_encoder"), document),
+        vae=reader.component(get("model.vae"), document),
+        network=_network(config),
+        optimizer=_optimizer(config),
+        precision=_precision(config),
+        timesteps=_timesteps(config),
+        validation=_validation(config),
+        saving=_saving(config),
+        steps=get("training.steps"),
+        epochs=get("training.epochs"),
+        batch_size=get("training.batch_size"),
+        accumulation=get("training.accumulation"),
+        seed=get("training.seed"),
+        processes=get("training.processes"),
+        trigger=get("captions.trigger"),
+        purpose=get("purpose"),
+        recipe=get("recipe"),
+        train_text_encoder=get("adapter.text_encoder"),
+        cache_latents=get("memory.cache_latents"),
+        cache_text=get("memory.cache_text"),
+        datasets=tuple(_dataset(config, entry, resolution, reader) for entry in config.items("data")),
+        stage=stage,
     )
 
 

@@ -64,6 +64,8 @@ FIELDS = (
     Field("adapter.alpha_pattern.**", "int|float", None, "alpha of the modules that match"),
     Field("adapter.rslora", "bool", False, "scale by alpha / sqrt(rank) (rsLoRA, arXiv:2312.03732)"),
     Field("adapter.start_from", "str", None, "an existing LoRA to continue"),
+    Field("adapter.stack_on", "str|list", [], "LoRAs that stay as they are, loaded beneath the one that is trained"),
+    Field("adapter.merge", "str|list", [], "LoRAs merged into the base in memory before one is trained on top"),
     Field("adapter.text_encoder", "bool", False, "train a LoRA on the text encoders too (SDXL)"),
     Field("data", "list", None, "folders of images, one `[[data]]` each", required=True),
     Field("data.*.folder", "str", None, "folder of images, sub-folders included", required=True),
@@ -114,6 +116,16 @@ FIELDS = (
     Field("buckets.aspect_ratios", "bool", True, "keep aspect ratios; false: square centre crop"),
     Field("buckets.max_aspect_ratio", "int|float", 2.0, "widest allowed ratio of sides", minimum=1),
     Field("buckets.upscale", "bool", False, "enlarge images that are too small, instead of a smaller bucket"),
+    Field("growth", "table", None, "smaller resolutions to begin with"),
+    Field("growth.resolution", "list", [], "edge lengths in pixels before the last one, which `buckets.resolution` is"),
+    Field("growth.steps", "list", [], "optimiser steps at each of them; unset: the run in equal parts"),
+    Field(
+        "growth.plateau",
+        "int",
+        0,
+        "go on early after so many measurements without a lower held-out loss; 0: by steps alone",
+        minimum=0,
+    ),
     Field("training", "table", None, "length and batch"),
     Field("training.steps", "int", None, "optimiser steps", minimum=1),
     Field(
@@ -193,7 +205,7 @@ FIELDS = (
     Field("saving", "table", None, "checkpoints"),
     Field("saving.every_steps", "int", 250, "optimiser steps between checkpoints", minimum=1),
     Field("saving.keep", "int", 0, "newest checkpoints kept; 0 keeps all until you have judged them", minimum=0),
-    Field("saving.formats", "list", ["diffusers"], "`diffusers`, `comfyui`, `kohya`"),
+    Field("saving.formats", "list", ["diffusers"], "`diffusers`, `comfyui`, `kohya`, `folded` (with all beneath it)"),
     Field("saving.resume", "bool|str", False, "true: the newest checkpoint of `output`; or a checkpoint's folder"),
     Field("stop", "table", None, "when to end early"),
     Field("stop.on_nan", "bool", True, "stop when the loss is no number"),
@@ -212,8 +224,17 @@ FIELDS = (
 )
 
 
+# Of every `[stage.NAME]` table, which may hold any of the above too; as read, the name is a place in a list.
+BUILDS = ("fresh", "continue", "stack", "merge")
+STAGE_FIELDS = (
+    Field("stage", "table", None, "runs that build on each other, one `[stage.NAME]` each; what it names counts there"),
+    Field("stage.*.build", "str", "continue", "how it builds on the stage before; the first is `fresh`", BUILDS),
+    Field("stage.*.on", "str", None, "another stage, or a LoRA's file, to build on"),
+)
+
+
 @cache
 def native_table() -> KeyTable:
     """The fields as a key table."""
-    keys = {f.key: Key(f.type, f.default, f.choices, f.required) for f in FIELDS}
+    keys = {f.key: Key(f.type, f.default, f.choices, f.required) for f in (*FIELDS, *STAGE_FIELDS)}
     return KeyTable("lora-doctor", __version__, "lora-doctor", "config", keys, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lora_doctor.dialects.native_fields import FIELDS, Field
+from lora_doctor.dialects.native_fields import FIELDS, STAGE_FIELDS, Field
 
 JSON_TYPES = {
     "str": "string",
@@ -27,7 +27,25 @@ def json_schema() -> dict[str, Any]:
     }
     for field in FIELDS:
         _place(root, field)
+    root["properties"]["stage"] = _stages(root["properties"])
     return root
+
+
+def _stages(run: dict[str, Any]) -> dict[str, Any]:
+    """Of `[stage.NAME]` tables: the same keys, of which none need be there, and a stage's own."""
+    everything, build, on = STAGE_FIELDS
+    own = {"build": _schema(build), "on": _schema(on)}
+    inner = {"type": "object", "properties": own | _optional(run), "additionalProperties": False}
+    return {**_schema(everything), "additionalProperties": inner}
+
+
+def _optional(properties: dict[str, Any]) -> dict[str, Any]:
+    copied = {}
+    for name, schema in properties.items():
+        copied[name] = {key: value for key, value in schema.items() if key != "required"}
+        if "properties" in schema:
+            copied[name]["properties"] = _optional(schema["properties"])
+    return copied
 
 
 def _place(root: dict[str, Any], field: Field) -> None:

@@ -28,6 +28,7 @@ class Resumable(NamedTuple):
     """Everything that changes while training: trainable weights by name, optimiser, average, loss scaler.
 
     `place`: batches of the data's row that are behind; `taken`: how many a step takes, over all processes.
+    starts: of a run that grows, the steps before each resolution.
     """
 
     weights: Mapping[str, torch.Tensor]
@@ -36,6 +37,7 @@ class Resumable(NamedTuple):
     scaler: Any = None
     place: int = 0
     taken: int = 1
+    starts: list[int] | None = None
 
 
 def save(folder: RunFolder, step: int, state: Resumable, publish: Callable[[Path], None]) -> Path:
@@ -98,6 +100,7 @@ def _write_state(folder: Path, step: int, state: Resumable) -> None:
         "optimizer": _parted(state.optimizer.state_dict(), "optimizer", tensors),
         "average": None if state.average is None else _parted(state.average.weights, "average", tensors),
         "scaler": None if state.scaler is None else state.scaler.state_dict(),
+        "starts": state.starts,
     }
     save_file(tensors, folder / TENSORS)
     (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
@@ -161,7 +164,15 @@ def restore(path: Path, state: Resumable) -> int:
             state.average.weights[name].copy_(value)
     if state.scaler is not None and record["scaler"]:
         state.scaler.load_state_dict(record["scaler"])
+    if state.starts is not None and record.get("starts"):
+        _restore_starts(record["starts"], state.starts)
     return int(record["step"])
+
+
+def _restore_starts(saved: list[int], starts: list[int]) -> None:
+    """When each resolution began, or will; the job's own plan where it was given another number of them."""
+    if len(saved) == len(starts):
+        starts[:] = saved
 
 
 def _kind(optimizer: Any) -> str:

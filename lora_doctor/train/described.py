@@ -11,6 +11,7 @@ from lora_doctor.models.families import FAMILIES, size_of
 from lora_doctor.models.header import HeaderError, read_header
 from lora_doctor.models.modules import Coverage, adapter_size
 from lora_doctor.train.folder import RunFolder, read_rows
+from lora_doctor.train.growth import phases
 from lora_doctor.train.job import Job
 
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "nf4": 0.5}
@@ -115,11 +116,17 @@ def speed(job: Job) -> float | None:
 
 def lines(job: Job, reached: Coverage) -> Iterator[str]:
     """The dry run's figures."""
-    sizes, notes, trained = sizes_of(job)
+    every = phases(job)
+    *smaller, (sizes, notes, trained) = [sizes_of(phase.job) for phase in every]
     edge = max(max(size) for size in sizes)
     steps, seen = job.training.steps, job.images_per_step
     yield from notes
-    yield "buckets     " + ", ".join(f"{w}x{h}: {count}" for (w, h), count in sizes.most_common())
+    for phase, after, found in zip(every, every[1:], smaller):
+        yield f"growth      steps {phase.start + 1:,} to {after.start:,} at {phase.edge} px: {_buckets(found.buckets)}"
+    if smaller:
+        early = f", earlier after {job.growth.plateau} measurements without gain" if job.growth.plateau else ""
+        yield f"growth      from step {every[-1].start + 1:,} on at {every[-1].edge} px{early}"
+    yield f"buckets     {_buckets(sizes)}"
     shown = steps * seen / max(1, trained)
     yield f"steps       {steps:,} of {seen} image{'s' * (seen != 1)}: {shown:.3g} exposures per image"
     share = f"{reached.weights_share:.1%} of their weights"
@@ -139,6 +146,10 @@ def lines(job: Job, reached: Coverage) -> Iterator[str]:
     )
     for sentence in job.dropped:
         yield f"not honoured: {sentence}"
+
+
+def _buckets(sizes: Counter[tuple[int, int]]) -> str:
+    return ", ".join(f"{w}x{h}: {count}" for (w, h), count in sizes.most_common())
 
 
 def _size(count: float) -> str:

@@ -17,6 +17,7 @@ import torch
 
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.cache import Store, Tensors, identity, key
+from lora_doctor.train.companions import file_of, in_encoders
 from lora_doctor.train.control import View, seen_pixels
 from lora_doctor.train.families import Family, Models, present
 from lora_doctor.train.images import Item, content, pixels, weights
@@ -69,6 +70,8 @@ def sources_of(job: Job, family: Family, models: Models) -> Sources:
     text = [*sorted(root.glob("text_encoder*")), *sorted(root.glob("tokenizer*"))]
     if job.model.text_encoder is not None:
         text = [job.model.text_encoder, *sorted(root.glob("tokenizer*"))]
+    under = [file_of(path) for path in job.adapter.beneath if in_encoders(path)]
+    changed = {"beneath": identity(*under)} if under else {}
     return Sources(
         lambda pixels: family.encode_images(models, pixels),
         lambda captions: family.encode_prompts(models, captions),
@@ -81,6 +84,7 @@ def sources_of(job: Job, family: Family, models: Models) -> Sources:
             "formats": [str(models.vae.dtype), *(str(each.dtype) for each in models.text_encoders)],
             "stored": job.precision.text_encoder,
             "versions": [diffusers.__version__, transformers.__version__],
+            **changed,
         },
         lambda: present(models, models.vae),
         lambda: present(models, *models.text_encoders),

@@ -22,7 +22,9 @@ from lora_doctor.adapter.facts import Adapter as File
 from lora_doctor.adapter.facts import examine
 from lora_doctor.adapter.read import AdapterError
 from lora_doctor.adapter.write import Entry, write_file
+from lora_doctor.train import companions
 from lora_doctor.train.adapters import DTYPES, NAME, components, restore, state
+from lora_doctor.train.companions import file_of
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.folder import WEIGHTS
 from lora_doctor.train.job import Adapter, Job
@@ -42,9 +44,14 @@ def save(
     The one for diffusers is always written: the others are made from it, and it is what lora-doctor reads itself.
     """
     path = folder / WEIGHTS["diffusers"]
+    metadata = {**(metadata or {}), **companions.metadata(job.adapter)}
     write(family, models, path, dtype=job.precision.save, metadata=metadata)
-    notes = [export(path, name, folder / WEIGHTS[name]) for name in job.saving.formats if name != "diffusers"]
+    notes = [_other(job, path, name, folder / WEIGHTS[name]) for name in job.saving.formats if name != "diffusers"]
     return tuple(note for each in notes for note in each)
+
+
+def _other(job: Job, path: Path, name: str, output: Path) -> tuple[str, ...]:
+    return companions.fold(job.adapter, path, output) if name == "folded" else export(path, name, output)
 
 
 def write(
@@ -142,7 +149,7 @@ def begin_from(family: Family, models: Models, adapter: Adapter) -> str:
     if adapter.start_from is None:
         return "the adapter starts fresh"
     try:
-        scales, tensors = as_diffusers(examine(_file(adapter.start_from)))
+        scales, tensors = as_diffusers(examine(file_of(adapter.start_from)))
     except AdapterError as problem:
         raise UnfitError("adapter.start_from", problem.sentence) from problem
     own = _scales(family, models)
@@ -152,13 +159,6 @@ def begin_from(family: Family, models: Models, adapter: Adapter) -> str:
             tensors[key] = tensors[key].float() * (scales[layer] / own[layer])
     restore(family, models, tensors)
     return f"the adapter starts from {adapter.start_from} ({len(scales)} layers)"
-
-
-def _file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    names = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors", "adapter.safetensors")
-    return next((path / name for name in names if (path / name).is_file()), path)
 
 
 def as_diffusers(file: File) -> tuple[dict[str, float], dict[str, Tensor]]:

@@ -196,6 +196,31 @@ class Steps:
         self._next = step + 1, self._pool.submit(self._load, step + 1)
         return loaded
 
+    @property
+    def taken(self) -> int:
+        """Batches that a step takes, over all processes."""
+        return self.accumulation * self.order.ranks
+
+    def place(self, step: int) -> int:
+        """Where in the data's row a step begins."""
+        return self.order.place(step, self.accumulation)
+
+    def goes_on(self, step: int, place: int) -> None:
+        """Let a step begin at a place."""
+        self.order.goes_on(step, place, self.accumulation)
+
+    def epoch(self, step: int) -> float:
+        """Epochs that are behind before a step."""
+        return self.order.epoch(step, self.accumulation)
+
+    def growing(self, step: int) -> bool:
+        """Whether a step is at another size than the last one."""
+        return False
+
+    def told(self, step: int) -> dict[str, object]:
+        """What a step's row in the log says of it."""
+        return {}
+
     def close(self) -> None:
         """Drop what was fetched ahead."""
         self._pool.shutdown(wait=True, cancel_futures=True)

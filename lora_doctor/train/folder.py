@@ -9,6 +9,7 @@
     samples/control/                of an edit, the control images they were drawn with
     checkpoints/step-000250/        pytorch_lora_weights.safetensors (diffusers), comfyui.safetensors, kohya.safetensors
     checkpoints/step-000250/state/  what resuming needs: exact weights, optimiser, average, counters
+    with/                           LoRAs that this one is trained on top of: they must be loaded together
     cache/                          encoded images and captions; may be deleted at any time
 
 A checkpoint folder with its final name is whole: it is written under a name with a leading dot and renamed.
@@ -30,6 +31,7 @@ WEIGHTS = {
     "diffusers": "pytorch_lora_weights.safetensors",  # the name that `load_lora_weights(folder)` looks for
     "comfyui": "comfyui.safetensors",
     "kohya": "kohya.safetensors",
+    "folded": "folded.safetensors",
 }
 STATUSES = ("running", "finished", "stopped", "interrupted", "failed")
 _STEP = re.compile(r"step-(\d{6,})")
@@ -69,6 +71,11 @@ class RunFolder(NamedTuple):
     def cache(self) -> Path:
         """Encoded images and captions."""
         return self.root / "cache"
+
+    @property
+    def beneath(self) -> Path:
+        """Copies of the LoRAs that this one is trained on top of."""
+        return self.root / "with"
 
     @property
     def lock(self) -> Path:

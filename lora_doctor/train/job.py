@@ -38,7 +38,14 @@ class Adapter(NamedTuple):
     alpha_pattern: Mapping[str, float] = NOTHING
     rslora: bool = False
     start_from: Path | None = None
+    stack_on: tuple[Path, ...] = ()  # LoRAs that stay as they are, beneath
+    merge: tuple[Path, ...] = ()  # LoRAs merged into the base first
     text_encoder: bool = False
+
+    @property
+    def beneath(self) -> tuple[Path, ...]:
+        """Every LoRA that has to be loaded together with this one, in their order."""
+        return (*self.merge, *self.stack_on)
 
 
 class Data(NamedTuple):
@@ -78,6 +85,14 @@ class Buckets(NamedTuple):
     aspect_ratios: bool = True
     max_aspect_ratio: float = 2.0
     upscale: bool = False
+
+
+class Growth(NamedTuple):
+    """Smaller resolutions to begin with, edge lengths in pixels; the last one stands in each `Data`."""
+
+    resolution: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()  # optimiser steps at each; none: the run in equal parts
+    plateau: int = 0  # measurements without a lower held-out loss after which it goes on early
 
 
 class Training(NamedTuple):
@@ -205,6 +220,7 @@ class Job(NamedTuple):
     captions: Captions = Captions()
     edit: Edit = Edit()
     buckets: Buckets = Buckets()
+    growth: Growth = Growth()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     precision: Precision = Precision()

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from lora_doctor.train import families
+from lora_doctor.train import beneath, families
+from lora_doctor.train.adapters import components
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.job import Job, Memory, Model, Precision, Timesteps, Training
 from lora_doctor.train.storage import store_as, swap_blocks
@@ -39,11 +40,22 @@ def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
     models = family.assemble(pipeline, job.timesteps, families.micro_of(job.model.path))
     for part in (models.denoiser, models.vae, *models.text_encoders):
         part.requires_grad_(False).eval()
+    notes = _beneath(job, family, models, compute)
     _store(models.denoiser, job.precision.base, compute)
     for encoder in models.text_encoders:
         _store(encoder, job.precision.text_encoder, _for_encoders(compute))
     _place(models, job, device)
-    return family, models._replace(device=device, dtype=compute)
+    return family, models._replace(device=device, dtype=compute, notes=notes)
+
+
+def _beneath(job: Job, family: Family, models: Models, compute: torch.dtype) -> tuple[str, ...]:
+    """LoRAs that lie under the trained one, while the base is still in the format it was read in."""
+    if not job.adapter.beneath:
+        return ()
+    parts = components(family, models, encoders=True)
+    formats = dict.fromkeys(parts, DTYPES.get(job.precision.text_encoder, compute))
+    formats[family.DENOISER] = DTYPES.get(job.precision.base, compute)
+    return beneath.put(parts, job.adapter, formats, compute)
 
 
 def quieten() -> None:

@@ -124,7 +124,7 @@ class Monitors:
         if self._off:
             return None
         levels, errors = state.metrics.get("levels", ()), state.metrics.get("errors", ())
-        if self._debiased is not None:
+        if self._debiased is not None and not state.growing:
             self.standing = self.standing._replace(loss=self._debiased.add(levels, errors))
         self._watch_spikes(state)
         if state.step % self._every == 0 or state.last:

@@ -16,7 +16,9 @@ from lora_doctor.models.families import ENCODERS, FAMILIES
 from lora_doctor.models.header import Header, HeaderError, read_header
 from lora_doctor.models.identify import identify_header
 from lora_doctor.models.modules import Coverage
+from lora_doctor.train import companions
 from lora_doctor.train.families import micro_of
+from lora_doctor.train.growth import phases
 from lora_doctor.train.job import Job, Model, Precision
 from lora_doctor.train.targets import UnfitError, layers_of, reach
 
@@ -188,6 +190,9 @@ def divisor_of(family: str, configs: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 def _check_sizes(job: Job, divisor: int) -> None:
+    for phase in phases(job)[:-1]:
+        if phase.edge % divisor:
+            raise UnfitError("growth.resolution", _indivisible(phase.edge, divisor))
     for i, data in enumerate(job.data):
         for edge in data.resolution:
             if edge % divisor:
@@ -289,3 +294,7 @@ def _check_adapter(job: Job) -> None:
         raise UnfitError("adapter.start_from", f"{adapter.start_from} does not exist")
     if adapter.start_from and adapter.kind in ("lokr", "loha"):
         raise UnfitError("adapter.start_from", f"a {adapter.kind} can't be continued from a file; a LoRA can")
+    quantised = job.precision.base in ("int8", "nf4")
+    if adapter.merge and quantised:
+        raise UnfitError("adapter.merge", f"nothing merges into {job.precision.base} weights: use `adapter.stack_on`")
+    companions.check(adapter)

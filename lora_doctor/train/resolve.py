@@ -19,6 +19,7 @@ from lora_doctor.recipes import RECIPES, Recipe
 from lora_doctor.setting import Setting, is_of_type
 from lora_doctor.source.document import SourceError
 from lora_doctor.train import job as parts
+from lora_doctor.train import stages
 from lora_doctor.train.foreign import dropped_of, foreign_values
 from lora_doctor.train.job import Data, Job, Model
 from lora_doctor.train.local import MICRO, folder_of, model_of
@@ -29,6 +30,7 @@ TABLES: dict[str, Any] = {
     "captions": parts.Captions,
     "edit": parts.Edit,
     "buckets": parts.Buckets,
+    "growth": parts.Growth,
     "optimizer": parts.Optimizer,
     "schedule": parts.Schedule,
     "precision": parts.Precision,
@@ -40,7 +42,8 @@ TABLES: dict[str, Any] = {
     "logging": parts.Logging,
 }
 DEFAULT = "default"
-PATHS = ("adapter.start_from", "memory.cache_folder")
+PATHS = ("adapter.start_from", "adapter.stack_on", "adapter.merge", "memory.cache_folder")
+LISTS = ("adapter.stack_on", "adapter.merge")  # of which one may stand alone
 SINGLE = {field.key: field for field in FIELDS if field.type != "table" and "*" not in field.key}
 
 
@@ -61,6 +64,7 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
         SourceError: something needed is missing, of the wrong type, or can't be trained here.
     """
     values = _values(plan, told)
+    values |= {key: Value(*built) for key, built in stages.values_of(plan, told).items()}
     missing = _with_installed_optimizer(values)
     if values["adapter.text_encoder"].value is True:
         values["memory.cache_text"] = Value(False, "the text encoder is trained: captions can't be encoded before")
@@ -225,11 +229,17 @@ def _table(kind: Any, name: str, values: Values, **fixed: Any) -> Any:
     """One part of the job, from the keys of its table."""
     found = {field: values[f"{name}.{field}"].value for field in kind._fields if f"{name}.{field}" in values}
     for field, value in found.items():
-        if isinstance(value, list):
-            found[field] = tuple(value)
-        if f"{name}.{field}" in PATHS and value is not None:
-            found[field] = Path(value).expanduser().absolute()
+        key = f"{name}.{field}"
+        several = [value] if key in LISTS and isinstance(value, str) else value
+        if isinstance(several, list):
+            found[field] = tuple(map(_path, several)) if key in PATHS else tuple(several)
+        elif key in PATHS and value is not None:
+            found[field] = _path(value)
     return kind(**{field: value for field, value in found.items() if value is not None} | fixed)
+
+
+def _path(value: Any) -> Path:
+    return Path(value).expanduser().absolute()
 
 
 def _plain(values: Values, key: str) -> Any:

@@ -22,6 +22,8 @@ FIXED = (
     "adapter.exclude",
     "adapter.rank_pattern",
     "adapter.rslora",
+    "adapter.stack_on",
+    "adapter.merge",
     "optimizer.name",
     "optimizer.ema",
     "precision.adapter",

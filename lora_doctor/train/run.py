@@ -75,7 +75,8 @@ def loop(run: Run) -> End:
         if run.average is not None:
             run.average.update(weights, step)
         if accelerator.is_main_process:
-            append_row(run.folder.log, {"step": step, "epoch": _epoch(run, step), **metrics})
+            place = {"step": step, "epoch": round(run.data.steps.epoch(step), 4), **run.data.steps.told(step - 1)}
+            append_row(run.folder.log, place | metrics)
         state = _state(run, step, metrics)
         halt = run.watchers.step(state)  # watch
         ending = _agreed(run, state, halt)
@@ -165,10 +166,6 @@ def _measured(run: Run, parts: Sequence[Forward], norm: torch.Tensor, begun: flo
     }
 
 
-def _epoch(run: Run, step: int) -> float:
-    return round(run.data.steps.order.epoch(step, run.job.training.accumulation), 4)
-
-
 def save(run: Run, step: int) -> None:
     """Write the checkpoint of this step (the first process does), then prune as far as the user asked for it."""
     if run.accelerator.is_main_process:
@@ -192,9 +189,9 @@ def raw(optimizer: Any) -> Any:
 
 def resumable(run: Run, step: int) -> Resumable:
     """What a checkpoint holds of a run after `step` optimiser steps."""
-    order, each = run.data.steps.order, run.job.training.accumulation
-    place, taken = order.place(step, each), each * order.ranks
-    return Resumable(run.weights, raw(run.optimizer), run.average, run.accelerator.scaler, place, taken)
+    steps, scaler = run.data.steps, run.accelerator.scaler
+    place, starts = steps.place(step), getattr(steps, "starts", None)
+    return Resumable(run.weights, raw(run.optimizer), run.average, scaler, place, steps.taken, starts)
 
 
 def _state(run: Run, step: int, metrics: Mapping[str, Any]) -> State:
@@ -210,6 +207,7 @@ def _state(run: Run, step: int, metrics: Mapping[str, Any]) -> State:
         run.data.held_out,
         run.accelerator.device,
         partial(averaged, run.weights, run.average, raw(run.optimizer)),
+        step > 0 and run.data.steps.growing(step - 1),
     )
 
 

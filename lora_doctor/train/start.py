@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 
 from lora_doctor import __version__
 from lora_doctor.source.document import SourceError
-from lora_doctor.train import adapters, checkpoints, exports, loading, optimizers, run, together
+from lora_doctor.train import adapters, checkpoints, companions, exports, loading, optimizers, run, together
 from lora_doctor.train.ema import Average
 from lora_doctor.train.encode import Tell, sources_of
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.feed import prepare
 from lora_doctor.train.folder import RunFolder, note_failure, rewind, step_name, write_json
+from lora_doctor.train.growth import Growing, Growth, grown
 from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
 from lora_doctor.train.launch import rank
@@ -95,6 +96,10 @@ def assemble(
     folder = RunFolder(job.output)
     set_seed(job.training.seed)
     family, models = loading.load(job, accelerator.device)
+    for note in models.notes:
+        say(note)
+    if accelerator.is_main_process:
+        companions.keep(job.adapter, folder)
     reach = adapters.inject(family, models, job.adapter, dtype=job.precision.adapter, seed=job.training.seed)
     if job.adapter.start_from is not None:
         say(exports.begin_from(family, models, job.adapter))
@@ -108,10 +113,10 @@ def assemble(
     optimizer = optimizers.build(job, _groups(job, family, weights))
     if accelerator.scaler is not None:  # all that accelerate's wrapper adds; it looks for a package at every step
         optimizer = accelerator.prepare_optimizer(optimizer)
-    data = prepare(
-        job,
-        sources_of(job, family, models),
-        job.validation.prompts,
+    encode = partial(
+        prepare,
+        sources=sources_of(job, family, models),
+        prompts=job.validation.prompts,
         folder=job.memory.cache_folder or folder.cache,
         rank=accelerator.process_index,
         ranks=accelerator.num_processes,
@@ -119,6 +124,9 @@ def assemble(
         wait=accelerator.wait_for_everyone,
         first=partial(together.first, accelerator),
     )
+    data = grown(job, encode, _agreed if accelerator.num_processes > 1 else None)
+    if isinstance(data.steps, Growing) and accelerator.is_main_process:
+        watchers = Watchers((*watchers.all, Growth(data.steps, say)))
     _make_room(job, models)
     for note in data.notes:
         say(note)
@@ -126,6 +134,13 @@ def assemble(
         job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
     )
     return _gone_on(made, checkpoint)
+
+
+def _agreed(starts: list[int]) -> list[int]:
+    """The first process' list, in all of them."""
+    told = list(starts)
+    broadcast_object_list(told)
+    return told
 
 
 def _make_room(job: Job, models: Models) -> None:
@@ -148,7 +163,7 @@ def _gone_on(made: run.Run, checkpoint: Path | None) -> run.Run:
         return made
     position = position_of(checkpoint)
     if position is not None:
-        made.data.steps.order.goes_on(step, position.place, made.job.training.accumulation)
+        made.data.steps.goes_on(step, position.place)
     made.say(f"going on from {checkpoint}, step {step} of {made.job.training.steps}")
     return made._replace(start=step)
 
@@ -192,6 +207,7 @@ def _write_run(made: run.Run, status: str, reason: str, step: int, begun: float)
         "device": _device(made.accelerator.device),
         "processes": made.accelerator.num_processes,
         "versions": {"lora-doctor": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "load_with": [path.name for path in companions.copies(job.adapter, folder)],
         "dropped": list(job.dropped),
     }
     write_json(folder.run, record)

@@ -8,7 +8,7 @@ there (gradient checkpointing); the mathematics is the same in any case.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -46,16 +46,54 @@ def blocks_of(denoiser: nn.Module) -> list[nn.Module]:
     return [module for module in denoiser.modules() if type(module).__name__ in BLOCKS]
 
 
+class Packed(NamedTuple):
+    """A weight as it is stored, and what it is multiplied by, `[out, 1...]`; None where it is not scaled."""
+
+    stored: Tensor
+    scale: Tensor | None
+
+    @property
+    def weight(self) -> Tensor:
+        """In fp32."""
+        return self.stored.float() if self.scale is None else self.stored.float() * self.scale.float()
+
+
 def store_as(module: nn.Module, stored: torch.dtype, compute: torch.dtype) -> None:
     """Keep the weights of large layers in one format and compute in another, in which all else is kept."""
-    large = {id(layer.weight): layer for name, layer in layers_of(module).items() if not FULL.search(name)}
+    done = {id(each.parametrizations.weight.original) for each in layers_of(module).values() if _is_stored(each)}
+    fresh = {name: each for name, each in layers_of(module).items() if not _is_stored(each)}
+    large = {id(layer.weight): layer for name, layer in fresh.items() if not FULL.search(name)}
     for parameter in module.parameters():
-        if id(parameter) not in large and parameter.is_floating_point():
+        if id(parameter) not in large and id(parameter) not in done and parameter.is_floating_point():
             parameter.data = parameter.data.to(compute)
     for layer in large.values():
-        scale = _scale(layer.weight.data) if stored == FP8 else None
-        layer.weight.data = (layer.weight.data if scale is None else layer.weight.data / scale).to(stored)
-        register_parametrization(layer, "weight", Fetched(None, compute, scale), unsafe=True)
+        store_layer(layer, layer.weight.data, stored, compute)
+
+
+def store_layer(layer: Any, weight: Tensor, stored: torch.dtype, compute: torch.dtype) -> None:
+    """Keep this weight as the layer's."""
+    held = packed(weight, stored)
+    layer.weight.data = held.stored
+    register_parametrization(layer, "weight", Fetched(None, compute, held.scale), unsafe=True)
+
+
+def packed(weight: Tensor, stored: torch.dtype) -> Packed:
+    """A weight in a format; in fp8 with a scale per output."""
+    scale = _scale(weight) if stored == FP8 else None
+    return Packed((weight if scale is None else weight / scale).to(stored), scale)
+
+
+def unpacked(layer: Any) -> Tensor:
+    """A layer's weight in fp32, whatever it is stored in."""
+    if not _is_stored(layer):
+        weight: Tensor = layer.weight.data.float()
+        return weight
+    kept = layer.parametrizations.weight
+    return Packed(kept.original.data, kept[0].scale).weight
+
+
+def _is_stored(layer: Any) -> bool:
+    return hasattr(layer, "parametrizations")
 
 
 def _scale(weight: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ class State(NamedTuple):
     held_out: Sequence[Any] = ()  # images kept out of training
     device: Any = "cpu"
     averaged: Callable[[], AbstractContextManager[None]] = nullcontext
+    growing: bool = False  # the step was trained at another size than what is measured
 
     @property
     def last(self) -> bool:

@@ -35,7 +35,8 @@ class Models(NamedTuple):
     scheduler: where noise levels are timesteps (SDXL), the schedule that is trained on. device: where the denoiser
     computes; other parts may lie elsewhere until they are used. dtype: what it computes in. side: edge length in
     pixels that the model was made for. tokens, layers: a prompt's length, and which hidden states of the text encoder
-    are read where several are. card: what a micro model's folder says of itself.
+    are read where several are. card: what a micro model's folder says of itself. notes: what to know of how it was
+    loaded.
     """
 
     pipeline: Any
@@ -50,6 +51,7 @@ class Models(NamedTuple):
     tokens: int
     layers: tuple[int, ...] = ()
     card: Mapping[str, Any] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
 
 class Recommended(NamedTuple):
