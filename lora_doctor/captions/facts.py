@@ -68,6 +68,11 @@ class Captions(NamedTuple):
         """Whether these images are the ones to be learned; regularisation images follow other rules."""
         return self.data.regularisation.value is not True
 
+    @property
+    def describing(self) -> bool:
+        """Whether they describe what is to be learned; captions of pairs say what to do with an image."""
+        return self.usual and not self.data.control.value
+
     def finding(self, message: str, action: str = "", about: tuple[Caption, ...] = ()) -> Finding:
         """A finding at the folder's setting; `about` are the captions it speaks of."""
         place = self.data.folder if self.data.folder.place is not None else self.data.caption_source

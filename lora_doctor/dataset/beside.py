@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,54 @@ def masks(images: Images, found: Images) -> Masks:
     return Masks(len(found), **{key: tuple(names) for key, names in lists.items()})
 
 
-def pairs(folder: Path, images: Images, control: Path, found: Images) -> Pairs:
-    """Of the targets and the control images in another folder."""
-    by_stem = {_stem(name): i for i, name in enumerate(found.names)}
-    stems = {_stem(name) for name in images.names}
-    matched = [(place, by_stem[_stem(name)]) for place, name in enumerate(images.names) if _stem(name) in by_stem]
+NUMBERED = ("lora-doctor", "musubi-tuner")  # trainers that take `a_0.png`, `a_1.png` for `a.png`
+_NUMBERED = re.compile(r"(.+)_(\d+)")
+
+
+def partners(names: Sequence[str], numbered: bool = True) -> Callable[[str], list[str]]:
+    """Control images by the name of their target: `a.png`, or with `numbered` `a_0.png`, `a_1.png`... in that order.
+
+    Folders below count as part of the name; where the control folder has none, they don't.
+    """
+    exact: dict[str, str] = {}
+    several: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        stem = _stem(name)
+        exact.setdefault(stem, name)
+        if numbered and (found := _NUMBERED.fullmatch(stem)):
+            several.setdefault(found[1], []).append((int(found[2]), name))
+
+    def of(name: str) -> list[str]:
+        stem = _stem(name)
+        for each in dict.fromkeys((stem, os.path.basename(stem))):
+            if each in exact:
+                return [exact[each]]
+            if each in several:
+                return [name for _, name in sorted(several[each])]
+        return []
+
+    return of
+
+
+def together(found: Sequence[Pairs]) -> Pairs | None:
+    """Of several control folders: what is wrong with any of them."""
+    if len(found) < 2:
+        return found[0] if found else None
+    joined = {key: tuple(dict.fromkeys(name for each in found for name in getattr(each, key))) for key in _NAMES}
+    swapped = next((each.swapped for each in found if each.swapped), "")
+    return Pairs(min(each.matched for each in found), **joined, swapped=swapped)
+
+
+_NAMES = ("without", "orphans", "of_other_size", "of_other_shape", "identical", "shifted")
+
+
+def pairs(folder: Path, images: Images, control: Path, found: Images, *, numbered: bool = False) -> Pairs:
+    """Of the targets and the control images in another folder; of several for one target, the first is looked at."""
+    places = {name: i for i, name in enumerate(found.names)}
+    of = partners(found.names, numbered)
+    own_names = [of(name) for name in images.names]
+    matched = [(place, places[names[0]]) for place, names in enumerate(own_names) if names]
+    used = {name for names in own_names for name in names}
     one, other = images.records, found.records
     size, shape, same = [], [], []
     for place, own in matched:
@@ -80,8 +123,8 @@ def pairs(folder: Path, images: Images, control: Path, found: Images) -> Pairs:
     close = [(place, own) for place, own in matched if images.names[place] not in apart]
     return Pairs(
         len(matched),
-        tuple(name for name in images.names if _stem(name) not in by_stem),
-        tuple(name for name in found.names if _stem(name) not in stems),
+        tuple(name for name, names in zip(images.names, own_names) if not names),
+        tuple(name for name in found.names if name not in used),
         tuple(size),
         tuple(shape),
         tuple(same),

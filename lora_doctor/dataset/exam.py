@@ -80,7 +80,7 @@ def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
         overlay=whole.overlay,
         fates=buckets.fates(plan, data, images),
         masks=_masks(data, images, scanned),
-        pairs=_pairs(data, images, scanned),
+        pairs=_pairs(plan, data, images, scanned),
     )
 
 
@@ -92,10 +92,13 @@ def _masks(data: Dataset, images: Images, scanned: _Scanner) -> Masks | None:
     return beside.masks(images, scanned(data.mask_listing))
 
 
-def _pairs(data: Dataset, images: Images, scanned: _Scanner) -> Pairs | None:
+def _pairs(plan: Plan, data: Dataset, images: Images, scanned: _Scanner) -> Pairs | None:
     if data.listing is None or not data.control_listings:
         return None
     from lora_doctor.dataset import beside
 
-    control = data.control_listings[0]
-    return beside.pairs(data.listing.folder, images, control.folder, scanned(control))
+    numbered, folder = plan.trainer in beside.NUMBERED, data.listing.folder
+    found = [
+        beside.pairs(folder, images, each.folder, scanned(each), numbered=numbered) for each in data.control_listings
+    ]
+    return beside.together(found)

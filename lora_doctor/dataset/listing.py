@@ -26,9 +26,7 @@ class Listing(NamedTuple):
     def captioned(self, extension: str) -> tuple[str, ...]:
         """Images that have a side-car caption with this extension (dot included)."""
         known = {os.path.normcase(name) for name in self.texts}  # on Windows, A.TXT is the caption of a.png
-        return tuple(
-            name for name in self.images if os.path.normcase(os.path.splitext(name)[0] + extension) in known
-        )
+        return tuple(name for name in self.images if os.path.normcase(os.path.splitext(name)[0] + extension) in known)
 
 
 def list_folder(folder: Path, extensions: frozenset[str] = IMAGES, *, recursive: bool = False) -> Listing | None:

@@ -53,9 +53,7 @@ SCRIPTS = {
     "train_dreambooth_lora_flux2_img2img.py": Script(
         "flux2-dev", (*_FLUX2, *_single_blocks(48)), "fixed", True, data="pairs"
     ),
-    "train_dreambooth_lora_sana.py": Script(
-        "sana", ("to_k", "to_q", "to_v"), "step", vae="fp32", text_encoder="bf16"
-    ),
+    "train_dreambooth_lora_sana.py": Script("sana", ("to_k", "to_q", "to_v"), "step", vae="fp32", text_encoder="bf16"),
     "train_dreambooth_lora_flux.py": Script("flux1", _FLUX1, "step"),
     "train_dreambooth_lora_flux_advanced.py": Script("flux1", _FLUX1, "step"),
     "train_dreambooth_lora_flux_kontext.py": Script("flux1", (*_FLUX1, "proj_mlp"), "step", True),

@@ -71,19 +71,56 @@ CONCEPTS = {
     "dataset.caption_dropout": "uncond_fraction",
     "dataset.shuffle_tags": "shuffle_tags",
 }
-DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "float8": "fp8", "float8_e4m3fn": "fp8",
-          "float8_e5m2": "fp8"}
+DTYPES = {
+    "bfloat16": "bf16",
+    "float16": "fp16",
+    "float32": "fp32",
+    "float8": "fp8",
+    "float8_e4m3fn": "fp8",
+    "float8_e5m2": "fp8",
+}
 # `flux2` holds dev and both Kleins: its file says which (models/flux2.py:34 reads the width of `img_in`).
-FAMILIES = {"flux": "flux1", "sdxl": "sdxl", "sd3": "sd3", "chroma": "chroma", "z_image": "z-image",
-            "qwen_image": "qwen-image", "wan": "wan", "hunyuan-video": "hunyuan", "hunyuan_video_15": "hunyuan",
-            "hunyuan_image": "hunyuan", "hidream": "hidream", "lumina_2": "lumina", "auraflow": "auraflow",
-            "omnigen2": "omnigen", "cosmos": "cosmos", "cosmos_predict2": "cosmos", "anima": "anima", "krea2": "krea2",
-            "ideogram4": "ideogram", "ernie_image": "ernie-image", "ltx-video": "ltx", "ltx2": "ltx",
-            "minimax_h3": "minimax"}
-MODEL_FILES = ("diffusion_model", "transformer_path", "checkpoint_path", "single_file_path", "ckpt_path",
-               "diffusers_path")
-ENCODER_FILES = ("text_encoders.0.path", "text_encoders.0.paths", "text_encoder", "text_encoder_path", "llm_path",
-                 "t5_path")
+FAMILIES = {
+    "flux": "flux1",
+    "sdxl": "sdxl",
+    "sd3": "sd3",
+    "chroma": "chroma",
+    "z_image": "z-image",
+    "qwen_image": "qwen-image",
+    "wan": "wan",
+    "hunyuan-video": "hunyuan",
+    "hunyuan_video_15": "hunyuan",
+    "hunyuan_image": "hunyuan",
+    "hidream": "hidream",
+    "lumina_2": "lumina",
+    "auraflow": "auraflow",
+    "omnigen2": "omnigen",
+    "cosmos": "cosmos",
+    "cosmos_predict2": "cosmos",
+    "anima": "anima",
+    "krea2": "krea2",
+    "ideogram4": "ideogram",
+    "ernie_image": "ernie-image",
+    "ltx-video": "ltx",
+    "ltx2": "ltx",
+    "minimax_h3": "minimax",
+}
+MODEL_FILES = (
+    "diffusion_model",
+    "transformer_path",
+    "checkpoint_path",
+    "single_file_path",
+    "ckpt_path",
+    "diffusers_path",
+)
+ENCODER_FILES = (
+    "text_encoders.0.path",
+    "text_encoders.0.paths",
+    "text_encoder",
+    "text_encoder_path",
+    "llm_path",
+    "t5_path",
+)
 # Words of older versions, of the example file, and of other model types; used where the one beside it is read.
 RENAMED = {
     "image_eval_micro_batch_size_per_gpu": "eval_image_micro_batch_size_per_gpu",
@@ -168,8 +205,9 @@ def _main(document: Document, reader: Reader, launch: Launch | None = None) -> P
     get = config.get
     data = _follow(get("dataset").value, document, reader)
     evaluation = [_follow(item, document, reader) for item in _evaluated(get("eval_datasets").value)]
-    batch = get("image_micro_batch_size_per_gpu" if config.has("image_micro_batch_size_per_gpu")
-                else "micro_batch_size_per_gpu")  # images: dataset.py:357
+    batch = get(
+        "image_micro_batch_size_per_gpu" if config.has("image_micro_batch_size_per_gpu") else "micro_batch_size_per_gpu"
+    )  # images: dataset.py:357
     datasets = read_datasets(data, batch, get("uncond_fraction"), reader) if data else ()
     sizes = [d.batch_size for d in datasets] or [batch.map(lambda value: batch_for(value, None))]
     flags = launch.flags if launch else None
@@ -186,8 +224,11 @@ def _main(document: Document, reader: Reader, launch: Launch | None = None) -> P
         optimizer=_optimizer(config),
         precision=_precision(config),
         timesteps=_timesteps(config),
-        validation=Validation(every_steps=get("eval_every_n_steps"), every_epochs=get("eval_every_n_epochs"),
-                              held_out=get("eval_datasets")),
+        validation=Validation(
+            every_steps=get("eval_every_n_steps"),
+            every_epochs=get("eval_every_n_epochs"),
+            held_out=get("eval_datasets"),
+        ),
         saving=_saving(config, flags, sizes[0].value),
         steps=get("max_steps"),
         epochs=get("epochs"),

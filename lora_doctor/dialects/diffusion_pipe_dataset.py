@@ -29,9 +29,7 @@ def read_datasets(config: Config, batch: Setting[Any], dropout: Setting[float], 
     return tuple(_dataset(config, entry, batch, dropout, reader) for entry in entries)
 
 
-def _dataset(
-    config: Config, entry: str, batch: Setting[Any], dropout: Setting[float], reader: Reader
-) -> Dataset:
+def _dataset(config: Config, entry: str, batch: Setting[Any], dropout: Setting[float], reader: Reader) -> Dataset:
     def get(key: str) -> Setting[Any]:
         """The directory's own value, else the file's."""
         return config.get(f"{entry}.{key}") if config.has(f"{entry}.{key}") else config.get(key)

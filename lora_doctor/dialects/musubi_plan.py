@@ -206,8 +206,12 @@ def validation(config: Config, flux2: bool, reader: Reader) -> Validation:
     def read(key: str, default: Any) -> Setting[Any]:
         value = first.get(key, default)
         known = bool(prompts) and value is not None
-        return Setting(value if known else None, "unknown" if not known else "written" if key in first else "default",
-                       file.key, file.place)
+        return Setting(
+            value if known else None,
+            "unknown" if not known else "written" if key in first else "default",
+            file.key,
+            file.place,
+        )
 
     width, height = read("width", 256), read("height", 256)
     return Validation(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from lora_doctor.dataset.listing import Listing
 from lora_doctor.dialects.native_fields import native_table
 from lora_doctor.dialects.native_stages import stages_of
 from lora_doctor.dialects.reader import Reader
@@ -275,10 +277,23 @@ def _dataset(config: Config, entry: str, resolution: Setting[Any], reader: Reade
         keep_tokens=config.get("captions.keep_tags"),
         trigger=config.get("captions.trigger"),
         regularisation=config.get(f"{entry}.regularisation"),
-        listing=reader.listing(folder, config.document, recursive=True),
+        listing=_without(reader.listing(folder, config.document, recursive=True), controls),
         control_listings=() if None in controls else tuple(found for found in controls if found is not None),
         mask_listing=reader.listing(masks, config.document, recursive=True) if masks.written else None,
     )
+
+
+def _without(listing: Listing | None, beside: list[Listing | None]) -> Listing | None:
+    """The images of a folder; those of a folder of control images that lies in it are none."""
+    inside = tuple(each.folder.absolute() for each in beside if each is not None)
+    if listing is None or not inside:
+        return listing
+    images = (name for name in listing.images if not _lies_in(listing.folder / name, inside))
+    return listing._replace(images=tuple(images))
+
+
+def _lies_in(path: Path, folders: tuple[Path, ...]) -> bool:
+    return any(path.absolute().is_relative_to(folder) for folder in folders)
 
 
 def _folders(config: Config, key: str) -> list[Setting[str]]:

@@ -100,9 +100,7 @@ class Reader:
             self._miss(folder.value)
         return found
 
-    def component(
-        self, setting: Setting[str], beside: Document, declared: ModelIdentity = UNKNOWN
-    ) -> Component:
+    def component(self, setting: Setting[str], beside: Document, declared: ModelIdentity = UNKNOWN) -> Component:
         """A model file, folder or repository id with what its header or its name says."""
         if not isinstance(setting.value, str) or not setting.value:
             return Component(setting, declared)

@@ -71,6 +71,8 @@ OWN = frozenset({
     "DATALOADER_CONFIG", "MODEL_FAMILY", "MODEL_TYPE", "MAX_NUM_STEPS", "NUM_EPOCHS", "LR_SCHEDULE", "TRAIN_BATCH_SIZE",
     "CHECKPOINTING_STEPS", "VALIDATION_STEPS", "VALIDATION_PROMPT", "TRAINING_NUM_PROCESSES", EXTRA,
 })  # fmt: skip
+
+
 def option(name: str) -> str | None:
     """The option that a variable of config.env sets; None where it sets none."""
     return PASSED.get(name) or (name.lower() if name.startswith(PREFIXES) else None)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from lora_doctor.dataset.arrays import Array
+from lora_doctor.dataset.beside import partners
 from lora_doctor.dataset.buckets import covering
 from lora_doctor.dataset.cache import Cache
 from lora_doctor.dataset.exam import EXAMINED
@@ -33,7 +32,6 @@ from lora_doctor.train.preflight import divisor_of
 
 AREA = 1024 * 1024  # pixels, above which Flux2KleinPipeline scales an image down
 SHORTEST, WIDEST = 64, 8  # pixels of the shorter side, ratio of sides: other images its image processor refuses
-_NUMBERED = re.compile(r"(.+)_(\d+)")
 
 
 class Control(NamedTuple):
@@ -57,31 +55,6 @@ class Controls(NamedTuple):
 
     of: Mapping[str, tuple[Control, ...]]
     failed: list[tuple[str, str]]
-
-
-def partners(names: Sequence[str]) -> Callable[[str], list[str]]:
-    """Control images by the name of their target: `a.png`, or `a_0.png`, `a_1.png`... in the order of the numbers.
-
-    Folders below count as part of the name; where the control folder has none, they don't.
-    """
-    exact: dict[str, str] = {}
-    numbered: dict[str, list[tuple[int, str]]] = {}
-    for name in names:
-        stem = os.path.splitext(name)[0]
-        exact.setdefault(stem, name)
-        if found := _NUMBERED.fullmatch(stem):
-            numbered.setdefault(found[1], []).append((int(found[2]), name))
-
-    def of(name: str) -> list[str]:
-        stem = os.path.splitext(name)[0]
-        for each in dict.fromkeys((stem, os.path.basename(stem))):
-            if each in exact:
-                return [exact[each]]
-            if each in numbered:
-                return [name for _, name in sorted(numbered[each])]
-        return []
-
-    return of
 
 
 def controls(data: Data, store: Cache) -> Controls:

@@ -65,7 +65,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     ```
     """
     purpose, texts = captions.plan.purpose.value, captions.texts
-    if len(texts) < FEWEST or not captions.usual or language(texts) is not None:
+    if len(texts) < FEWEST or not captions.describing or language(texts) is not None:
         return
     counts = coverage(texts)
     kinds = [kind for kind in KINDS if not (kind == "style" and purpose == "style")]

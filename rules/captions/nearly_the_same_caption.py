@@ -58,7 +58,7 @@ def check(captions: Captions) -> Iterator[Finding]:
             if other is not text:
                 twins |= {text, other}
     alike = [entry for entry in captions.filled if texts[entry.image] in twins]
-    if captions.usual and len(alike) >= 3:
+    if captions.describing and len(alike) >= 3:
         found = tuple(alike)
         yield captions.finding(
             f"{len(found)} of {len(captions.entries)} captions differ from another in a single word "

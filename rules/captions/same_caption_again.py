@@ -55,7 +55,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     for entry in captions.filled:
         groups.setdefault(" ".join(words(entry.text.lower())), []).append(entry)
     again = [group for group in groups.values() if len(group) > 1]
-    if not again or len(groups) == 1 or not captions.usual:
+    if not again or len(groups) == 1 or not captions.describing:
         return
     again.sort(key=len, reverse=True)
     largest = tuple(again[0])

@@ -71,7 +71,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     ```
     """
     texts, trigger = captions.texts, captions.trigger
-    if len(texts) < FEWEST or not captions.usual or len(set(texts)) == 1:
+    if len(texts) < FEWEST or not captions.describing or len(set(texts)) == 1:
         return
     leave = words(trigger.word) if trigger else []
     always = constants(texts, SHARE, leave)

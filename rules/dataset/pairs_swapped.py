@@ -10,10 +10,15 @@ def check(images: ImageSet) -> Iterator[Finding]:
 
     Why: The folder trained on holds what comes out, the control folder what goes in. Exchanged, the LoRA learns the
     edit backwards, with a loss that looks fine.
-    Instead: Exchange the two paths. Only the names of the folders speak here.
+    Instead: Exchange the two paths. Only the names of the folders speak here; `lora-doctor train` starts all the same
+    with `--no-preflight`.
     Sources: diffusion-pipe, ai-toolkit and musubi-tuner all train on the folder and condition on the control folder
 
     ```dataset folder=before control=after flagged
+    before/a.png: 128x128 photo
+    after/a.png: 128x128 photo
+    ```
+    ```dataset folder=before control=after trainer=lora-doctor flagged
     before/a.png: 128x128 photo
     after/a.png: 128x128 photo
     ```
@@ -24,4 +29,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
     """
     pairs = images.pairs
     if pairs is not None and pairs.swapped:
-        yield images.finding([], f"before and after look exchanged: {pairs.swapped}", "exchange the two paths")
+        finding = images.finding([], f"before and after look exchanged: {pairs.swapped}", "exchange the two paths")
+        yield finding._replace(level="error") if images.plan.trainer == "lora-doctor" else finding
