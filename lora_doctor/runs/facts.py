@@ -26,6 +26,7 @@ class Checkpoint(NamedTuple):
 class Sample(NamedTuple):
     """One image made while training. slot: which prompt of the list, as the file's name says; kind: of a prompt matrix
     (`trigger`, `class`, `unrelated`...) where the trainer tells; strength: the LoRA's, 1.0 unless it says otherwise.
+    control: of an edit, the images it was drawn with, relative to the run.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Sample(NamedTuple):
     seed: int | None = None
     kind: str = ""
     strength: float = 1.0
+    control: tuple[str, ...] = ()
 
 
 class Curve(NamedTuple):

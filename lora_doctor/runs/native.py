@@ -62,7 +62,7 @@ def _sample(files: Files, row: dict[str, Any]) -> Sample | None:
     if not isinstance(name, str) or not isinstance(step, int) or name not in files.names:
         return None
     seed, strength = row.get("seed"), row.get("strength")
-    prompt = str(row.get("prompt") or "")
+    prompt, control = str(row.get("prompt") or ""), row.get("control")
     return Sample(
         files.path(name),
         step,
@@ -71,4 +71,5 @@ def _sample(files: Files, row: dict[str, Any]) -> Sample | None:
         seed=seed if isinstance(seed, int) else None,
         kind=str(row.get("kind") or ""),
         strength=float(strength) if isinstance(strength, (int, float)) else 1.0,
+        control=tuple(each for each in control if each in files.names) if isinstance(control, list) else (),
     )

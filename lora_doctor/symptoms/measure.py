@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lora_doctor.dataset.arrays import need
+from lora_doctor.dataset.arrays import Array, need
 from lora_doctor.dataset.cache import Cache
 from lora_doctor.dataset.exam import pictures
 from lora_doctor.dataset.record import Images
@@ -156,10 +156,17 @@ def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None,
     if training is not None:
         shown, own = training
         copies = [group.names for group in together(shown, store).copies]
-        side = Side(images, pixels, [each.step if each.strength == 1.0 else None for each in samples])
+        side = Side(images, _drawn_freely(samples, pixels), [s.step if s.strength == 1.0 else None for s in samples])
         like = likeness(side, Side(shown, own), store, copies)
         found += like.signals if like else ()
     return like, found, aside
+
+
+def _drawn_freely(samples: Sequence[Sample], pixels: Array) -> Array:
+    """Without edits: they are to look like the images they were made from, and on training pairs like the targets."""
+    found: Array = pixels.copy()
+    found["ok"][[bool(each.control) for each in samples]] = 0
+    return found
 
 
 def evenly(samples: Sequence[Sample]) -> list[Sample]:
@@ -223,6 +230,8 @@ def reasons(run: Run, asked: bool = False) -> dict[str, str]:
     samples = "no sample images" if not run.samples else ""
     first = samples or ("no samples of step 0" if any("step 0" in what for what in lacking) else "")
     training = samples or ("training images not known" if "the training images" in lacking else "")
+    if run.samples and sum(not each.control for each in run.samples) == 0:
+        training = training or "samples are edits, which look like what they are made from"
     few = "fewer than four checkpoints in the later half of the run"
     weights = "" if run.checkpoints else "no checkpoints"
     prompts = samples or "no prompts both with and without a known trigger"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from lora_doctor.dataset.beside import partners
 from lora_doctor.dialects import recognise
 from lora_doctor.dialects.reader import Reader
 from lora_doctor.source.document import SourceError
 from lora_doctor.source.read import read_file
 from lora_doctor.train.captions import control_dropped, shown_caption
-from lora_doctor.train.control import partners
 from lora_doctor.train.edits import edits
 from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.images import items_of, read_pictures
@@ -291,3 +292,24 @@ def test_control_images_below_the_targets_are_no_targets(klein_folder: Path, tmp
     text = f"[[data]]\nfolder = {str(tmp_path / 'images')!r}\ncontrol = {str(tmp_path / 'images' / 'before')!r}\n"
     told = {"model.path": str(klein_folder), "output": str(tmp_path / "run"), "training.steps": 1}
     assert len(resolve(own(text), told).data[0].names) == 8
+
+
+def test_edits_of_training_pairs_are_no_copies(klein_folder: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
+    """On the page they stand beside what they were made from; without that, the same pictures would be copies."""
+    job = edit_job(tmp_path, klein_folder)
+    assert drawn(job).status == "finished"
+    folder = RunFolder(job.output)
+    rows = read_rows(folder.samples)
+    for row in rows:
+        if row["step"] == 4 and row["kind"] == "training":
+            number = row["prompt"].rpartition(" ")[2]
+            (job.output / row["file"]).write_bytes((tmp_path / "images" / f"{number}.png").read_bytes())
+    call("diagnose", str(job.output), "--report", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count('<figure class="control">') >= 4
+    assert "made from" in page
+    assert 'class="cell copied"' not in page
+    bare = [json.dumps({key: value for key, value in row.items() if key != "control"}) for row in rows]
+    folder.samples.write_text("\n".join(bare) + "\n")
+    call("diagnose", str(job.output), "--report", str(tmp_path / "page.html"))
+    assert 'class="cell copied"' in (tmp_path / "page.html").read_text(encoding="utf-8")

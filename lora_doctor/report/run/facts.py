@@ -19,11 +19,12 @@ BESIDE = 160  # pixels of a training image beside a sample
 
 
 class Slot(NamedTuple):
-    """One row of the contact sheet: a prompt with its seed."""
+    """One row of the contact sheet: a prompt with its seed, and of an edit the images it is drawn with."""
 
     prompt: str
     seed: int | None
     kind: str
+    control: tuple[str, ...] = ()
 
 
 class Near(NamedTuple):
@@ -77,7 +78,8 @@ def run_page(course: Course, diagnosed: Sequence[Diagnosed]) -> RunPage:
     about = [name for each in diagnosed if each.verdict.present for name in each.verdict.about[:24]]
     shown = list(dict.fromkeys([*sheet.values(), *sweep.values(), *(_known(named, about))]))
     nearest = _nearest(course)
-    made = pictures(course.run.folder, shown)
+    control = dict.fromkeys(name for slot, _ in (*sheet, *sweep) for name in slot.control)
+    made = pictures(course.run.folder, [*shown, *control])
     return RunPage(
         course, tuple(diagnosed), steps, sheet, tuple(sorted({strength for _, strength in sweep}))[:STRENGTHS], sweep,
         at, copies, nearest, made, _training(course.run, [nearest[n].picture for n in shown if n in nearest]),
@@ -91,7 +93,7 @@ def _name(run: Run, sample: Sample) -> str:
 
 def slot_of(sample: Sample) -> Slot:
     """The row a sample belongs to; a prompt without words goes by its place in the trainer's list."""
-    return Slot(sample.prompt or f"prompt {sample.slot}".strip(), sample.seed, sample.kind)
+    return Slot(sample.prompt or f"prompt {sample.slot}".strip(), sample.seed, sample.kind, sample.control)
 
 
 def _slots(samples: Iterable[Sample]) -> list[Slot]:

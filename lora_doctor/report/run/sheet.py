@@ -28,7 +28,7 @@ def contact_sheet(page: RunPage) -> str:
     body = "".join(_row(page, slot) for slot in slots)
     marked = sum(name in page.copies for name in page.sheet.values())
     told = f"{marked} of the samples below show a training image; it stands in their corner. " if marked else ""
-    if not marked and page.nearest:
+    if not marked and page.nearest and not any(slot.control for slot in slots):
         told = "None of the samples below shows a training image. "
     more = f"{page.left_out} more prompts are not shown. " if page.left_out else ""
     touch = " Point at a picture, or tap it, for its nearest training image." if page.training else ""
@@ -54,14 +54,24 @@ def _step_head(page: RunPage, step: int, pick: int | None) -> str:
 
 def _row(page: RunPage, slot: Slot) -> str:
     cells = "".join(_cell(page, page.sheet.get((slot, step))) for step in page.steps)
-    return f'<tr><th scope="row">{_prompt(slot)}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{_prompt(page, slot)}</th>{cells}</tr>'
 
 
-def _prompt(slot: Slot) -> str:
+def _prompt(page: RunPage, slot: Slot) -> str:
     kind = f'<span class="tag note">{plain(slot.kind)}</span>' if slot.kind else ""
     seed = f'<span class="soft small">seed {slot.seed}</span>' if slot.seed is not None else ""
     words = f'<div class="prompt" title="{plain(slot.prompt)}">{plain(slot.prompt)}</div>'
-    return f'{words}<div class="chips">{kind}{seed}</div>'
+    return f'{words}<div class="chips">{kind}{seed}</div>{_control(page, slot)}'
+
+
+def _control(page: RunPage, slot: Slot) -> str:
+    """The images an edit is made from."""
+    shown = [(name, page.pictures[name]) for name in slot.control if page.pictures.get(name)]
+    return "".join(
+        f'<figure class="control"><img src="{source}" alt="{plain(name)}" loading="lazy">'
+        '<figcaption class="soft small">made from</figcaption></figure>'
+        for name, source in shown
+    )
 
 
 def address(name: str) -> str:
@@ -101,7 +111,7 @@ def strength_sweep(page: RunPage) -> str:
     told = _broken_above(page)
     head = "".join(f'<th scope="col" class="step">{strength:g}</th>' for strength in page.strengths)
     rows = "".join(
-        f'<tr><th scope="row">{_prompt(slot)}</th>{_swept(page, slot, page.strengths)}</tr>' for slot in slots
+        f'<tr><th scope="row">{_prompt(page, slot)}</th>{_swept(page, slot, page.strengths)}</tr>' for slot in slots
     )
     at = f"{page.run.axis} {page.swept_at:,}" if page.swept_at is not None else "the end"
     return (
