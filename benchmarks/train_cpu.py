@@ -1,13 +1,12 @@
-"""Steps per second and peak memory of `lora-doctor train` on a tiny Klein, beside a loop like the diffusers script's.
+"""Steps per second and peak memory of `lora-doctor train` on the micro Klein, beside the diffusers script's loop.
 
-    python benchmarks/train_cpu.py [--steps 60] [--runs 3]
+    python benchmarks/train_cpu.py [--steps 40] [--runs 3] [--batch 4] [--script train_dreambooth_lora_flux2_klein.py]
 
-The other loop does per step what `examples/dreambooth/train_dreambooth_lora_flux2_klein.py` (diffusers 58eb52c) does:
-a DataLoader with its transforms, `accelerator.prepare` and `accumulate`, the VAE (without `--cache_latents`) and the
-text encoder (with captions of their own) in every step, LambdaLR, a progress bar's `loss.item()`. "cached" is the best
-it can do: latents encoded once, prompts too. Same model, images, rank, optimiser, batch; one thread; each loop in a
-process of its own, several interleaved runs. Time is CPU time per step, the smallest run; the first ten steps are left
-out.
+Each loop trains the same model with the same layers, rank, optimiser and batch, in fp32 on one thread, in a process of
+its own, several runs in turns. The other loop (`peer_klein.py`) does per step what the script does; "cached" is the
+script with `--cache_latents`, and the prompt encoded once, as it does where all images share one. `--script` also runs
+the script itself (it needs torchvision), from a fetched copy of diffusers' examples/dreambooth. Time is the CPU time of
+a step, the median of a run and the smallest over the runs; the script's is what further steps add to a whole run.
 """
 
 from __future__ import annotations
@@ -21,17 +20,25 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parent.parent
-WARM = 10  # steps left out
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+WARM = 5  # steps left out
 TARGET = 1.3  # times the steps per second of the cached loop
 LOOPS = ("lora-doctor", "diffusers, cached", "diffusers")
-WIDTH, RANK, SIDE, IMAGES = 128, 8, 64, 16
+SCRIPT = "diffusers' script, cached"
+RANK, SIDE, IMAGES, PROMPT = 4, 64, 16, "a photo of zwx ring on a table"  # the script's rank
+LAYERS = ("to_k", "to_q", "to_v", "to_out.0", "to_qkv_mlp_proj", "single_transformer_blocks.*.attn.to_out")
 
 
-def ours(model: Path, images: Path, steps: int) -> float:
-    """Seconds of CPU per step of lora-doctor's own loop, log and live view included."""
+def targets(blocks: int) -> list[str]:
+    """The layers that the script adapts in a model of so many single blocks."""
+    return [*LAYERS[:-1], *(LAYERS[-1].replace("*", str(block)) for block in range(blocks))]
+
+
+def ours(images: Path, steps: int, batch: int) -> list[float]:
+    """Seconds of CPU of every step of lora-doctor's own loop, log and live view included."""
+    from lora_doctor.lab import micro_klein
     from lora_doctor.train import job as parts
     from lora_doctor.train import run
     from lora_doctor.train.interrupt import Interrupt
@@ -40,157 +47,139 @@ def ours(model: Path, images: Path, steps: int) -> float:
     from lora_doctor.train.view import View
     from lora_doctor.train.watch import Halt, State, Watchers
 
-    class Clock(View):
-        begun = 0.0
+    ticks: list[float] = []
 
+    class Clock(View):
         def step(self, state: State) -> Halt | None:
-            if state.step == WARM:
-                self.begun = time.process_time()
+            ticks.append(time.process_time())
             return super().step(state)
 
     names = tuple(sorted(path.name for path in images.glob("*.png")))
-    plain = {"base": "fp32", "text_encoder": "fp32", "compute": "fp32"}
+    blocks = json.loads((micro_klein() / "transformer" / "config.json").read_text())["num_single_layers"]
     job = parts.Job(
         images.parent / "run",
-        parts.Model(model, "flux2-klein"),
-        (parts.Data(images, names, resolution=(SIDE,)),),
-        parts.Training(steps),
-        adapter=parts.Adapter(rank=RANK, alpha=RANK),
+        parts.Model(micro_klein(), "flux2-klein"),
+        (parts.Data(images, names, captions="prompt", prompt=PROMPT, resolution=(SIDE,)),),
+        parts.Training(steps, batch_size=batch),
+        adapter=parts.Adapter(rank=RANK, alpha=RANK, targets=tuple(targets(blocks))),
         captions=parts.Captions(dropout=0.0),
-        precision=parts.Precision(**plain),
+        buckets=parts.Buckets(aspect_ratios=False),
+        precision=parts.Precision("fp32", "fp32", "fp32"),
         memory=parts.Memory(gradient_checkpointing=False),
         validation=parts.Validation(held_out=0, every_steps=0),
         saving=parts.Saving(every_steps=10 * steps),
     )
     job.output.mkdir()
-    clock = Clock(Live(sys.stderr))
     with Interrupt(print) as interrupt:
-        run.loop(assemble(job, Watchers((clock,)), lambda _: None, interrupt))
-    return (time.process_time() - clock.begun) / (steps - WARM)
+        run.loop(assemble(job, Watchers((Clock(Live(sys.stderr)),)), lambda _: None, interrupt))
+    return differences(ticks)
 
 
-def theirs(model: Path, images: Path, steps: int, *, cached: bool) -> float:
-    """Seconds of CPU per step of a loop in the manner of the diffusers script."""
-    import numpy as np
-    import torch
-    from accelerate import Accelerator
-    from diffusers import Flux2KleinPipeline
-    from diffusers.optimization import get_scheduler
-    from peft import LoraConfig
-    from PIL import Image
-    from tqdm import tqdm
+def theirs(images: Path, steps: int, batch: int, *, cached: bool) -> list[float]:
+    """The same of the other loop."""
+    from peer_klein import train
 
-    class Folder(torch.utils.data.Dataset[Any]):
-        def __init__(self) -> None:
-            self.paths = sorted(images.glob("*.png"))
+    from lora_doctor.lab import micro_klein
 
-        def __len__(self) -> int:
-            return len(self.paths)
-
-        def __getitem__(self, index: int) -> tuple[torch.Tensor, str]:
-            image = Image.open(self.paths[index]).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-            pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
-            return pixels, self.paths[index].with_suffix(".txt").read_text()
-
-    from tests.train.tiny import LAYERS, LENGTH
-
-    accelerator = Accelerator(gradient_accumulation_steps=1)
-    pipeline = Flux2KleinPipeline.from_pretrained(model)
-    for part in (pipeline.vae, pipeline.text_encoder, pipeline.transformer):
-        part.requires_grad_(False)
-    names = [n for n, m in pipeline.transformer.named_modules() if isinstance(m, torch.nn.Linear)]
-    pipeline.transformer.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=names))
-    weights = [p for p in pipeline.transformer.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=1e-4, weight_decay=1e-4)
-    loader = torch.utils.data.DataLoader(Folder(), batch_size=1, shuffle=True)
-    schedule = get_scheduler("constant", optimizer)
-    transformer, optimizer, loader, schedule = accelerator.prepare(pipeline.transformer, optimizer, loader, schedule)
-
-    @torch.no_grad()
-    def encoded(pixels: torch.Tensor, captions: list[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        prompt, ids = pipeline.encode_prompt(captions, max_sequence_length=LENGTH, text_encoder_out_layers=LAYERS)
-        return pipeline._encode_vae_image(pixels, None), prompt, ids
-
-    kept = [encoded(pixels, list(captions)) for pixels, captions in loader] if cached else []
-    bar, begun, step = tqdm(total=steps, file=sys.stderr), 0.0, 0
-    while step < steps:
-        for place, (pixels, captions) in enumerate(loader):
-            with accelerator.accumulate(transformer):
-                latents, prompt, text_ids = kept[place] if cached else encoded(pixels, list(captions))
-                noise = torch.randn_like(latents)
-                sigma = torch.sigmoid(torch.randn(len(latents)))
-                mixed = (1 - sigma.view(-1, 1, 1, 1)) * latents + sigma.view(-1, 1, 1, 1) * noise
-                image_ids = pipeline._prepare_latent_ids(mixed)
-                predicted = transformer(
-                    hidden_states=pipeline._pack_latents(mixed), encoder_hidden_states=prompt, timestep=sigma,
-                    img_ids=image_ids, txt_ids=text_ids, return_dict=False,
-                )[0]  # fmt: skip
-                loss = ((predicted - pipeline._pack_latents(noise - latents)).float() ** 2).mean()
-                accelerator.backward(loss)
-                accelerator.clip_grad_norm_(weights, 1.0)
-                optimizer.step()
-                schedule.step()
-                optimizer.zero_grad()
-            step += 1
-            bar.update(1)
-            bar.set_postfix(loss=loss.detach().item(), lr=schedule.get_last_lr()[0])
-            if step == WARM:
-                begun = time.process_time()
-            if step == steps:
-                break
-    return (time.process_time() - begun) / (steps - WARM)
+    ticks: list[float] = []
+    train(
+        micro_klein(), sorted(images.glob("*.png")), steps, batch, targets=targets, rank=RANK, side=SIDE, prompt=PROMPT,
+        cached=cached, tick=lambda: ticks.append(time.process_time()),
+    )  # fmt: skip
+    return differences(ticks)
 
 
-def child(loop: str, model: Path, images: Path, steps: int) -> None:
+def differences(ticks: list[float]) -> list[float]:
+    return [after - before for before, after in zip(ticks[WARM:], ticks[WARM + 1 :])]
+
+
+def child(loop: str, images: Path, steps: int, batch: int) -> None:
     """Run one loop in this process and print its figures."""
     import torch
 
     torch.set_num_threads(1)
     own = loop == LOOPS[0]
-    seconds = ours(model, images, steps) if own else theirs(model, images, steps, cached=loop == LOOPS[1])
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+    seconds = ours(images, steps, batch) if own else theirs(images, steps, batch, cached=loop == LOOPS[1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps([sorted(seconds)[len(seconds) // 2], peak]))
 
 
-def measured(loop: str, model: Path, images: Path, steps: int) -> tuple[float, float]:
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def measured(loop: str, images: Path, steps: int, batch: int) -> tuple[float, float]:
     """Seconds of CPU per step, and peak bytes, of one loop in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "images"
         own.symlink_to(images, target_is_directory=True)
-        command = [sys.executable, __file__, "--child", loop, str(model), str(own), "--steps", str(steps)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-        run = subprocess.run(command, env=environment, capture_output=True, text=True)
+        command = [sys.executable, __file__, "--child", loop, str(own), "--steps", str(steps), "--batch", str(batch)]
+        run = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(run.stderr[-2000:])
     seconds, peak = json.loads(run.stdout.splitlines()[-1])
     return seconds, peak
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--child", nargs=3, metavar=("LOOP", "MODEL", "IMAGES"), help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.child:
-        child(wanted.child[0], Path(wanted.child[1]), Path(wanted.child[2]), wanted.steps)
-        return
-    sys.path.insert(0, str(ROOT))
-    from tests.train.process import make_images
-    from tests.train.tiny import make_klein
+def script(path: Path, images: Path, steps: int, batch: int) -> tuple[float, float]:
+    """The same of the script itself: the CPU time that so many steps add to a run of `WARM`."""
+    found = [_script(path, images, count, batch) for count in (WARM, WARM + steps)]
+    return (found[1][0] - found[0][0]) / steps, found[1][1]
 
-    found: dict[str, list[tuple[float, float]]] = {loop: [] for loop in LOOPS}
+
+def _script(path: Path, images: Path, steps: int, batch: int) -> tuple[float, float]:
+    from lora_doctor.lab import micro_klein
+
     with tempfile.TemporaryDirectory() as folder:
-        model, images = make_klein(Path(folder) / "klein", width=WIDTH), make_images(Path(folder) / "images", IMAGES)
-        for _ in range(wanted.runs):
-            for loop in LOOPS:
-                found[loop].append(measured(loop, model, images, wanted.steps))
+        data = Path(folder) / "images"  # it opens every file of its folder as an image
+        data.mkdir()
+        for image in images.glob("*.png"):
+            (data / image.name).symlink_to(image)
+        command = [
+            sys.executable, str(path), "--pretrained_model_name_or_path", str(micro_klein()), "--instance_data_dir",
+            str(data), "--instance_prompt", PROMPT, "--output_dir", f"{folder}/out", "--max_train_steps", str(steps),
+            "--train_batch_size", str(batch), "--resolution", str(SIDE), "--text_encoder_out_layers", "1", "2", "3",
+            "--max_sequence_length", "24", "--cache_latents", "--skip_final_inference",
+        ]  # fmt: skip
+        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        told = process.stderr.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(told[-2000:])
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
+
+
+def table(found: dict[str, list[tuple[float, float]]]) -> None:
     base = min(seconds for seconds, _ in found[LOOPS[0]])
     print("| loop | CPU ms per step | lora-doctor's steps per second, times its own | peak memory |\n|---|--:|--:|--:|")
     for loop, runs in found.items():
-        best = min(seconds for seconds, _ in runs)
-        peak = min(peak for _, peak in runs) / 1e6
-        print(f"| {loop} | {best * 1000:.1f} | {best / base:.2f} | {peak:,.0f} MB |")
+        best, peak = (min(each) for each in zip(*runs))
+        print(f"| {loop} | {best * 1000:.1f} | {best / base:.2f} | {peak / 1e6:,.0f} MB |")
     print(f"target: {TARGET} times the cached loop's")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=4, help="images per step; 4 is the script's")
+    parser.add_argument("--script", type=Path, help="the script itself, to run it too")
+    parser.add_argument("--child", nargs=2, metavar=("LOOP", "IMAGES"), help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.child:
+        child(wanted.child[0], Path(wanted.child[1]), wanted.steps, wanted.batch)
+        return
+    from tests.train.process import make_images
+
+    found: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        images = make_images(Path(folder) / "images", IMAGES)
+        for _ in range(wanted.runs):
+            for loop in LOOPS:
+                found.setdefault(loop, []).append(measured(loop, images, wanted.steps, wanted.batch))
+            if wanted.script:
+                found.setdefault(SCRIPT, []).append(script(wanted.script, images, wanted.steps, wanted.batch))
+    table(found)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from lora_doctor.train import beneath, families
 from lora_doctor.train.adapters import components
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.job import Job, Memory, Model, Precision, Timesteps, Training
+from lora_doctor.train.layer import quicken
 from lora_doctor.train.storage import store_as, swap_blocks
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "fp8": torch.float8_e4m3fn}
@@ -45,6 +46,8 @@ def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
     for encoder in models.text_encoders:
         _store(encoder, job.precision.text_encoder, _for_encoders(compute))
     _place(models, job, device)
+    for part in (models.denoiser, *models.text_encoders):
+        quicken(part)
     return family, models._replace(device=device, dtype=compute, notes=notes)
 
 
