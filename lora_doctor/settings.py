@@ -47,6 +47,7 @@ class Settings(NamedTuple):
     recipe: str | None = None
     versions: Mapping[str, str] = MappingProxyType({})
     baseline: Path | None = None
+    limits: Path | None = None
     trainer: str | None = None
 
     def selection(self, select: tuple[Selector, ...] = (), ignore: tuple[Selector, ...] = ()) -> Selection:
@@ -204,7 +205,7 @@ def _recipe(value: Any, root: str) -> str:
     return name
 
 
-def _baseline(value: Any, root: str) -> Path:
+def _path(value: Any, root: str) -> Path:
     return Path(root) / _string(value, root)
 
 
@@ -216,6 +217,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "exclude": _strings,
     "recipe": _recipe,
     "versions": _versions,
-    "baseline": _baseline,
+    "baseline": _path,
+    "limits": _path,
     "trainer": _trainer,
 }

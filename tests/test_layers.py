@@ -35,7 +35,7 @@ MAY = {
     "runs": {"adapter", "dataset", "derived", "dialects", "plan", "source", "train", "typed"},
     "symptoms": {
         "adapter", "captions", "dataset", "derived", "dialects", "examples", "judge", "models", "plan", "report",
-        "rule", "runs", "selection",
+        "rule", "runs", "selection", "source",
     },
     "history": {"plan", "dialects", "source", "models"},
 }

@@ -21,6 +21,7 @@ COMMANDS = {
     "dataset": "look into every image and caption of a folder",
     "trigger": "judge a trigger word, or propose some",
     "diagnose": "say what is wrong with a training run, since when, and what to do",
+    "calibrate": "fit the limits that diagnose judges by to runs you have judged yourself",
     "explain": "tell why a rule exists, what to do instead, and its sources",
     "rules": "list every rule",
     "init": "write a first config for your images: a cited recipe, for any trainer",

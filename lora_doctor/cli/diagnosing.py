@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lora_doctor.symptoms.judge import Diagnosed
     from lora_doctor.symptoms.measure import Tell
     from lora_doctor.symptoms.monitored import Rows
+    from lora_doctor.symptoms.signals import Spec
 
 EVERY = 0.2  # seconds between two lines of progress
 
@@ -110,11 +111,21 @@ def _diagnose(request: Request, but: frozenset[str] = frozenset()) -> _Result:
     bar = progress.tell if progress is not None else None
     try:
         found, rows = _asked(found, request, bar)
-        course = examine(found, purpose=request.purpose, cache=cache, tell=bar, rows=rows)
+        course = examine(found, purpose=request.purpose, cache=cache, tell=bar, rows=rows, table=_own_limits(request))
     finally:
         if progress is not None:
             progress.clear()
     return _Result(course, *judge(course, selection), time.monotonic() - begun)
+
+
+def _own_limits(request: Request) -> dict[str, Spec] | None:
+    """The table of signals with the limits that the project has calibrated; None where it has none."""
+    from lora_doctor.settings import nearest_settings
+    from lora_doctor.symptoms.calibrate import read_limits
+
+    settings = (nearest_settings(os.path.abspath(folder)) for folder in (request.run_dir, "."))
+    path = next((each.limits for each in settings if each.limits is not None), None)
+    return None if path is None else read_limits(path)
 
 
 def _show(request: Request, result: _Result) -> None:

@@ -201,7 +201,7 @@ FIELDS = (
     Field("validation.sampler_steps", "int", None, "unset: what the model recommends", minimum=1),
     Field("validation.size", "list", None, "width and height in pixels"),
     Field("validation.seed", "int", 42, "the same for every checkpoint", minimum=0),
-    Field("validation.strengths", "list", [0.6, 0.8, 1.0, 1.2, 1.4], "LoRA strengths of the sweep at the end"),
+    Field("validation.strengths", "list", [0.6, 0.8, 1.0, 1.25, 1.5], "LoRA strengths of the sweep at the end"),
     Field("saving", "table", None, "checkpoints"),
     Field("saving.every_steps", "int", 250, "optimiser steps between checkpoints", minimum=1),
     Field("saving.keep", "int", 0, "newest checkpoints kept; 0 keeps all until you have judged them", minimum=0),

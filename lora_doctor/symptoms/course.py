@@ -25,7 +25,8 @@ class Course(NamedTuple):
     """A run, measured. unmeasured: signals that could not be taken, each with the reason; trained_prompts: samples with
     a training caption as their prompt, None where prompts or captions are not known; table: of signals, in place of
     the one that comes along; window: the checkpoints worth keeping, None where no held-out loss tells; weighed: the
-    run's checkpoints in their order, None for one whose weights can't be read.
+    run's checkpoints in their order, None for one whose weights can't be read; micro: the model is of no known size of
+    its family, as the lab's are.
     """
 
     run: Run
@@ -39,6 +40,7 @@ class Course(NamedTuple):
     table: Mapping[str, Spec] | None = None
     window: Window | None = None
     weighed: tuple[Weighed | None, ...] = ()
+    micro: bool = False
 
     @property
     def plan(self) -> Plan | None:
@@ -57,7 +59,7 @@ class Course(NamedTuple):
 
     def limit(self, name: str) -> Limit | None:
         """The limits of a signal for this family and purpose."""
-        return self.specs[name].limit(self.family, self.purpose)
+        return self.specs[name].limit(self.family, self.purpose, self.micro)
 
     def read(self, name: str) -> Reading | None:
         """A signal held against its limits; None where it was not measured or is only shown."""
@@ -138,13 +140,13 @@ class Course(NamedTuple):
         if not any(each.raised for each in own):
             chance = min(chance, 0.5)
         state, confidence = state_of(chance, bool(own))
-        missing = tuple(self._need(name) for name in (*main, *also) if self.read(name) is None)
+        looked = tuple(main)
+        missing = tuple(self._need(name) for name in (*main, *also) if self.read(name) is None and self.limit(name))
         if state == UNKNOWN:
-            return Verdict(
-                UNKNOWN, min(confidence, most), self._unsure(own, main), tuple(readings), needs=_once(missing)
-            )
+            told = self._unsure(own, main)
+            return Verdict(UNKNOWN, min(confidence, most), told, tuple(readings), needs=_once(missing), main=looked)
         if state == ABSENT:
-            return Verdict(ABSENT, min(confidence, sure), clean, tuple(readings), needs=_once(missing))
+            return Verdict(ABSENT, min(confidence, sure), clean, tuple(readings), needs=_once(missing), main=looked)
         about = next((each.signal.about for each in own if each.raised and each.signal.about), ())
         return Verdict(
             state,
@@ -155,6 +157,7 @@ class Course(NamedTuple):
             tuple(advice),
             _once(missing),
             about,
+            looked,
         )
 
     def _readings(self, names: Iterable[str]) -> list[Reading]:

@@ -18,7 +18,8 @@ from lora_doctor.runs.facts import Sample
 from lora_doctor.symptoms.signals import Signal
 
 FEWEST = 2  # samples of a step that are compared with one another
-KNEE = 3.0  # standard deviations from the base's pictures at which a strength is too high
+KNEE = 3.0  # standard deviations of the base's pictures above strength 1 at which a strength is too high
+HIGH = 1.5  # strength up to which a sweep without artefacts says that there are none
 EARLY = 0.1  # of the run: the first samples stand in for step 0 up to here
 SPREAD = {"chroma": 4.0, "contrast": 4.0, "detail": 0.12}  # smallest spreads that differences are measured in
 
@@ -109,10 +110,11 @@ def _counts(places: Places) -> tuple[int, ...]:
 
 
 def _clipped(looked: Looked, places: Places, references: Sequence[Reference]) -> Signal:
-    """Mean share of burnt-out and black pixels, beyond twice that of the references."""
+    """Mean share of burnt-out and black pixels, beyond twice that of the references: 0 and less is nothing."""
     base = max(float(each.pixels["clipped"].mean()) for each in references)
     values = tuple(float(looked.pixels["clipped"][where].mean()) - 2 * base for where in places.values())
-    return Signal("clipped", tuple(places), values, _counts(places), base, " and ".join(r.name for r in references))
+    against = f"twice the {base:.1%} of " + " and ".join(each.name for each in references)
+    return Signal("clipped", tuple(places), values, _counts(places), 0.0, against)
 
 
 def _grid(looked: Looked, places: Places, base: Reference | None) -> Signal | None:
@@ -126,34 +128,50 @@ def _grid(looked: Looked, places: Places, base: Reference | None) -> Signal | No
 
 
 def _knee(looked: Looked, base: Sequence[int]) -> Signal | None:
-    """The highest strength of the last sweep at which neither detail nor colour stands out of the base's pictures."""
-    swept: dict[float, list[int]] = defaultdict(list)
+    """The highest strength of the last sweep at which neither detail nor colour stands out.
+
+    Each picture is held against the one of the same prompt and seed at strength 1, in spreads of the base's pictures: a
+    style that is finer or more colourful than the base model is no artefact. A sweep that ends below `HIGH` without any
+    says nothing of what lies above.
+    """
     last = max((s.step for s in looked.samples if s.step is not None and s.strength > 1), default=None)
+    swept: dict[float, list[int]] = defaultdict(list)
     for place, sample in enumerate(looked.samples):
         if sample.step == last and sample.strength >= 1 and looked.pixels["ok"][place]:
             swept[sample.strength].append(place)
-    strengths = sorted(swept)
-    if last is None or len(strengths) < 2:
-        return None
-    usual = looked.pixels[list(base)]
-    knee = strengths[0]
-    for strength in strengths:
-        if any(
-            _beyond(looked.pixels[swept[strength]], usual, name) > KNEE for name in ("oversaturation", "high_frequency")
-        ):
+    ones = _slots(looked, swept.get(1.0, ()))
+    knee, count = 1.0, 0
+    for strength in sorted(each for each in swept if each > 1):
+        pairs = [(ones[slot], place) for slot, place in _slots(looked, swept[strength]).items() if slot in ones]
+        if not pairs:
+            continue
+        count += len(pairs)
+        if any(_apart(looked.pixels, pairs, base, name) > KNEE for name in ("oversaturation", "high_frequency")):
             break
         knee = strength
-    return Signal(
-        "strength_knee", (last,), (knee,), (sum(map(len, swept.values())),), strengths[-1], "the highest sampled"
-    )
+    else:
+        if knee < HIGH:
+            return None
+    assert last is not None, "there are strengths above 1"
+    return Signal("strength_knee", (last,), (knee,), (count,), max(swept), "the highest sampled")
+
+
+def _apart(pixels: Array, pairs: Sequence[tuple[int, int]], base: Sequence[int], name: str) -> float:
+    """By how many robust standard deviations of the base's pictures the second of each pair lies above the first."""
+    value = _VALUES[name]
+    rise = value(pixels[[after for _, after in pairs]]) - value(pixels[[before for before, _ in pairs]])
+    return float(np.median(rise)) / _spread(value(pixels[list(base)]), name)
 
 
 def _beyond(pixels: Array, reference: Array, name: str) -> float:
     """By how many robust standard deviations a median lies above the reference's."""
     measured = _VALUES[name](reference)
-    middle = float(np.median(measured))
-    spread = max(1.4826 * float(np.median(np.abs(measured - middle))), SPREAD[_FLOORS[name]])
-    return (float(np.median(_VALUES[name](pixels))) - middle) / spread
+    return (float(np.median(_VALUES[name](pixels))) - float(np.median(measured))) / _spread(measured, name)
+
+
+def _spread(measured: Array, name: str) -> float:
+    """Robust standard deviation, at least the smallest that differences are measured in."""
+    return max(1.4826 * float(np.median(np.abs(measured - np.median(measured)))), SPREAD[_FLOORS[name]])
 
 
 def _palette(looked: Looked, places: Places, references: Sequence[Reference]) -> Signal | None:

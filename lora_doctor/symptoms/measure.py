@@ -81,6 +81,7 @@ def examine(
         table,
         window_of(run, rows),
         tuple(weighed),
+        micro_of(run),
     )
 
 
@@ -89,6 +90,12 @@ def family_of(run: Run) -> str | None:
     known = [each.adapter.identity.family for each in run.checkpoints if each.adapter and each.adapter.identity.family]
     told = run.plan.model.family if run.plan else None
     return known[-1] if known else told
+
+
+def micro_of(run: Run) -> bool:
+    """Whether the checkpoints have a family's names and the shapes of none of its known sizes."""
+    found = [each.adapter.identity for each in run.checkpoints if each.adapter]
+    return bool(found) and all(each.family is None and each.names_of and not each.candidates for each in found)
 
 
 def _with_kinds(run: Run, trigger: str) -> Run:

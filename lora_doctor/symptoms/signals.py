@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 TABLE = Path(__file__).with_name("signals.json")
-PROVENANCES = ("measured in the lab", "published", "carried over", "not yet calibrated", "certain")
+PROVENANCES = ("measured in the lab", "calibrated", "published", "carried over", "not yet calibrated", "certain")
 KINDS = ("images", "weights", "logs", "captions", "denoiser")
 
 
@@ -48,9 +48,14 @@ class Spec(NamedTuple):
     lower: bool = False
     limits: Mapping[str, Limit] = MappingProxyType({})
 
-    def limit(self, family: str | None, purpose: str | None) -> Limit | None:
-        """The limits of a family and purpose, of either, or of all; None where the signal is only shown."""
-        for key in (f"{family}@{purpose}", f"@{purpose}", f"{family}", "any"):
+    def limit(self, family: str | None, purpose: str | None, micro: bool = False) -> Limit | None:
+        """The limits of a family and purpose, of either, or of all; None where the signal is only shown.
+
+        micro: a model of no known size, where the lab's own limits come first: what a small model gains of its loss by
+        learning is far more than what a large one gains.
+        """
+        small = (f"micro {family}@{purpose}", f"micro {family}", "micro") if micro else ()
+        for key in (*small, f"{family}@{purpose}", f"@{purpose}", f"{family}", "any"):
             if key in self.limits:
                 return self.limits[key]
         return None
@@ -122,6 +127,11 @@ def read_signal(signal: Signal, spec: Spec, limit: Limit) -> Reading:
     timed = level != "clean" and spec.kind != "captions"  # captions are what they are from the start
     since = _since(signal, limit, sign) if timed else None
     return Reading(signal, spec, limit, value, at, level, since, weight)
+
+
+def judged_value(signal: Signal, spec: Spec) -> float:
+    """The value that a signal is judged by."""
+    return signal.values[_judged(signal, spec, -1.0 if spec.lower else 1.0)]
 
 
 def _judged(signal: Signal, spec: Spec, sign: float) -> int:

@@ -105,7 +105,7 @@ def held_out(curve: Curve, images: int | None = None) -> Iterator[Signal]:
             "past_optimum", steps, tuple(step / best for step in steps), counts, 1.0, f"the minimum at {best:,}"
         )
     tail = [(step, value) for step, value in zip(steps, smooth) if step >= 0.7 * steps[-1]]
-    if len(tail) >= 3 and steps[-1] > 0:
+    if len(tail) >= 2 and steps[-1] > 0:
         slope = (tail[-1][1] - tail[0][1]) / max(tail[-1][0] - tail[0][0], 1) * steps[-1] / 10 / start
         yield Signal("heldout_slope", (steps[-1],), (slope,), (len(tail),), 0.0, "a level loss")
 

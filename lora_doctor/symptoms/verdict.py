@@ -30,7 +30,7 @@ class Advice(NamedTuple):
 
 class Verdict(NamedTuple):
     """confidence: that the state is right, 0 to 1; of what can't be told, how probable the symptom is. since: the step
-    it began at. needs: what is missing to tell, or to tell more surely.
+    it began at. needs: what is missing to tell, or to tell more surely. main: the signals without which there is none.
     """
 
     state: str
@@ -41,6 +41,7 @@ class Verdict(NamedTuple):
     advice: tuple[Advice, ...] = ()
     needs: tuple[str, ...] = ()
     about: tuple[str, ...] = ()
+    main: tuple[str, ...] = ()
 
     @property
     def present(self) -> bool:

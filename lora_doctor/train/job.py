@@ -180,7 +180,7 @@ class Validation(NamedTuple):
     sampler_steps: int | None = None
     size: tuple[int, int] | None = None
     seed: int = 42
-    strengths: tuple[float, ...] = (0.6, 0.8, 1.0, 1.2, 1.4)
+    strengths: tuple[float, ...] = (0.6, 0.8, 1.0, 1.25, 1.5)
 
 
 class Saving(NamedTuple):

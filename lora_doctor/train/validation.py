@@ -34,7 +34,7 @@ from lora_doctor.write import write_beside
 SEEDS = 2  # images per prompt: enough to tell a prompt's habit from a seed's luck
 PIXELS = 1024 * 1024  # of one batch
 MOST = 16  # images of one batch
-SWEPT = ("novel", "training", "user")  # kinds of prompts that the sweep draws, the first of each
+SWEPT = ("novel", "training", "user")  # kinds of prompts that the sweep draws
 FLAT = 2.0  # standard deviation, levels of 255, below which an image shows nothing
 
 
@@ -87,9 +87,13 @@ class Samples:
         if state.step == 0:
             return
         self._draw(state, self._wishes(state))
+        self.sweep(state)
+
+    def sweep(self, state: State) -> None:
+        """What other strengths make of it, at the first seed."""
         strengths = [each for each in state.job.validation.strengths if each != 1.0]
         swept = [wish for wish in self._wishes(state) if wish.nth == 0 and wish.slot.kind in SWEPT]
-        self._draw(state, [wish._replace(strength=each) for each in strengths for wish in _firsts(swept)])
+        self._draw(state, [wish._replace(strength=each) for each in strengths for wish in swept])
 
     def _wishes(self, state: State) -> list[Wish]:
         seed = state.job.validation.seed
@@ -128,11 +132,6 @@ def _slots(state: State) -> list[Shown]:
         return edits(trained, held_out, job.validation.prompts, said)
     slots = matrix(captions, job.captions.trigger, job.purpose, job.validation.prompts, said)
     return [Shown(slot, None) for slot in slots]
-
-
-def _firsts(wishes: Sequence[Wish]) -> list[Wish]:
-    kinds = dict.fromkeys(wish.slot.kind for wish in wishes)
-    return [next(wish for wish in wishes if wish.slot.kind == kind) for kind in kinds]
 
 
 def _size(state: State, wish: Wish) -> tuple[int, int]:

@@ -34,11 +34,11 @@ def check(course: Course):
     grid = [0, 0.1, 0.2]
     ```
     """
-    words, knee = course.words, course.read("strength_knee")
+    words, knee = course.words, course.raised("strength_knee")
     alpha = course.halved("network.alpha")
     yield course.weigh(
-        f"artefacts above a strength of {knee.value:g}" if knee else "artefacts at high strength",
-        main=("strength_knee",),
+        f"artefacts above a strength of {knee.value:g}" if knee else "the change breaks away at high strength",
+        main=("strength_knee", "strength_response"),
         also=("grid", "high_frequency", "growth", "norm_outlier", "gradient_growth"),
         advice=(
             Advice(f"use the LoRA at strength {knee.value:g} or less" if knee else "use the LoRA at a lower strength"),

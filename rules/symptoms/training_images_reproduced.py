@@ -36,13 +36,15 @@ def check(course: Course):
     since = copied.since if copied else None
     shown = words.exposures(since)
     how = f", after {shown:,.0f} showings of each image" if shown else ""
-    says = "samples lie nearer to training images than those lie to one another: pictures are being learned by heart"
+    says = "the loss on training images fell far below that on others: pictures are being learned by heart"
+    if course.raised("likeness"):
+        says = "samples lie nearer to training images than those to one another: pictures are being learned by heart"
     if copied:
         says = f"{copied.value:.0%} of the samples show a training image again{how}: pictures are learned by heart"
     yield course.weigh(
         says,
-        main=("copied_share", "likeness", "heldout_gap"),
-        also=("gap_share", "heldout_rise", "augmentation_gap", "exposures"),
+        main=("copied_share", "likeness", "heldout_gap", "augmentation_gap"),
+        also=("gap_share", "heldout_rise", "exposures"),
         advice=(
             words.stop_at(course.before(since), "the last step without copies"),
             Advice("add images that differ: twice as many bear about one and a half times the steps"),

@@ -77,7 +77,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     curve = {0: 0.0, 100: -0.4, 200: -0.6, 300: -0.66, 400: -0.62, 500: -0.4, 600: -0.1, 800: 0.4}
     (folder / "monitors.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_of(curve, images=8)))
     with (folder / "samples.jsonl").open("a") as file:
-        for strength in (0.6, 1.4):
+        for strength in (0.6, 1.5):
             name = f"samples/step-000800/0-{strength}.png"
             picture(folder / name, noisy(800, 0))
             row = {"step": 800, "file": name, "prompt": "a photo of zwx 0", "seed": 42, "strength": strength}
@@ -152,9 +152,9 @@ def test_the_window_the_pick_and_the_strengths(watched: Path, tmp_path: Path) ->
     assert len(set(bands)) == 1, "the same band in every row"
     sweep = re.search(r'<section id="strengths">.*?</section>', text, re.S)
     assert sweep
-    assert [s for s in ("0.6", "1", "1.4") if f'class="step">{s}</th>' in sweep[0]] == ["0.6", "1", "1.4"]
+    assert [s for s in ("0.6", "1", "1.5") if f'class="step">{s}</th>' in sweep[0]] == ["0.6", "1", "1.5"]
     assert sweep[0].count("<figure") == 3
-    assert "up to a strength of 1.4, the highest sampled" in sweep[0], "nothing is said of what was not sampled"
+    assert "up to a strength of 1.5, the highest sampled" in sweep[0], "nothing is said of what was not sampled"
     assert len(set(ids := Read(path).ids)) == len(ids)
 
 

@@ -1,0 +1,239 @@
+"""Limits from runs whose symptoms are known: for each signal the value that tells the most ill runs from the others.
+
+A signal is fitted for a symptom whose rule looks at it first (its main signals). The limit lies where recall less the
+share of false accusations is largest, in the middle of the gap between two runs, and never where it accuses a run
+without any symptom. Its weight is the likelihood ratio that was seen, with half a run added to each count (Jeffreys),
+so that few runs never make a weight large. Of each kind of evidence the best signal counts whole; others can't accuse
+alone, since they err on the same runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from lora_doctor.source.document import SourceError
+from lora_doctor.symptoms.judge import judge
+from lora_doctor.symptoms.judged import Judged, verdicts
+from lora_doctor.symptoms.signals import Limit, Signal, Spec, judged_value, specs
+
+FEWEST = 3  # runs with a symptom, and without any, that a limit takes
+USEFUL = 0.3  # recall less false accusations below which a signal tells nothing of a symptom
+MOST, ALONE, BESIDE = 1.5, 0.9, 0.6  # weights: the most there is, what accuses alone, and what can't
+COUNTED = ("anatomy-at-risk",)  # a note, since no body is measured, and yet one of the symptoms that are looked for
+SILENT = 0.01  # weight of a signal that told nothing
+
+
+class Fitted(NamedTuple):
+    """A limit and what it did on the runs it was fitted to: `hits` of `ill` runs, `false` of `well` ones."""
+
+    signal: str
+    symptom: str
+    limit: Limit
+    hits: int
+    ill: int
+    false: int
+    well: int
+
+    @property
+    def gain(self) -> float:
+        """Recall less the share of false accusations."""
+        return self.hits / self.ill - self.false / self.well
+
+
+def fit(
+    runs: Sequence[Judged], provenance: str, source: str, table: Mapping[str, Spec] | None = None
+) -> tuple[Fitted, ...]:
+    """Limits for every symptom that enough of the runs have; a signal goes to the symptom it tells best."""
+    known = specs() if table is None else table
+    found: dict[str, Fitted] = {}
+    for symptom, names in looked_at(runs, known).items():
+        for each in _fitted(symptom, names, runs, known, provenance, source):
+            best = found.get(each.signal)
+            if best is None or each.gain > best.gain:
+                found[each.signal] = each
+    return tuple(_ranked(list(found.values()), known))
+
+
+def looked_at(runs: Sequence[Judged], table: Mapping[str, Spec]) -> dict[str, tuple[str, ...]]:
+    """The main signals of every symptom that was judged."""
+    told = {symptom for run in runs for symptom in run.present}
+    return {symptom: verdict.main for symptom, verdict in verdicts(runs[0], table).items() if symptom in told}
+
+
+def lacking(runs: Sequence[Judged]) -> dict[str, str]:
+    """Symptoms that no limit can be fitted for, those that most runs have first, and why."""
+    judged = {symptom for run in runs for symptom in run.present}
+    counts = {
+        symptom: [sum(run.present.get(symptom) is there for run in runs) for there in (True, False)]
+        for symptom in sorted(judged)
+    }
+    return {
+        symptom: f"{ill} run{'s' * (ill != 1)} with it and {well} without; {FEWEST} of each are the fewest"
+        for symptom, (ill, well) in sorted(counts.items(), key=lambda pair: -pair[1][0])
+        if min(ill, well) < FEWEST
+    }
+
+
+def _fitted(
+    symptom: str,
+    names: Sequence[str],
+    runs: Sequence[Judged],
+    table: Mapping[str, Spec],
+    provenance: str,
+    source: str,
+) -> Iterator[Fitted]:
+    for name in names:
+        spec = table[name]
+        if spec.limits and all(limit.provenance == "certain" for limit in spec.limits.values()):
+            continue
+        measured = [(run, value) for run in runs if (value := _value(run, spec)) is not None and symptom in run.present]
+        ill = [value for run, value in measured if run.present[symptom]]
+        well = [value for run, value in measured if not run.present[symptom]]
+        healthy = [value for run, value in measured if run.healthy]
+        if min(len(ill), len(well)) < FEWEST:
+            continue
+        sign = -1.0 if spec.lower else 1.0
+        at = _threshold(*([sign * value for value in each] for each in (ill, well, healthy)))
+        hits, false = (sum(sign * value >= at for value in each) for each in (ill, well))
+        below = [sign * value for value in healthy or well if sign * value < at]
+        warn = (max(below) + at) / 2 if below else at
+        behind = [_behind(run.signals[name], spec) for run, _ in measured if run.present[symptom]]
+        ratio = _ratio(hits, len(ill), false, len(well))
+        clean = min(MOST, max(0.0, -_ratio(len(ill) - hits, len(ill), len(well) - false, len(well))))
+        usual = next(iter(spec.limits.values()), Limit(0, 0))
+        limit = Limit(
+            warn=_round(sign * warn),
+            alarm=_round(sign * at),
+            weight=round(min(MOST, max(SILENT, ratio)), 2),
+            clean=round(clean, 2),
+            enough=max(1, min(usual.enough, int(median(behind)))),
+            provenance=provenance,
+            source=f"{source}: {hits} of {len(ill)} runs with {symptom}, {false} of {len(well)} without",
+        )
+        yield Fitted(name, symptom, limit, hits, len(ill), false, len(well))
+
+
+def _value(run: Judged, spec: Spec) -> float | None:
+    signal = run.signals.get(spec.name)
+    return judged_value(signal, spec) if signal is not None and signal.values else None
+
+
+def _behind(signal: Signal, spec: Spec) -> int:
+    return sum(signal.count(place) for place in range(len(signal.values)))
+
+
+def _threshold(ill: Sequence[float], well: Sequence[float], healthy: Sequence[float]) -> float:
+    """Where recall less false accusations is largest, above every healthy run; larger values are worse."""
+    values = sorted({*ill, *well})
+    floor = max(healthy, default=-math.inf)
+    middles = [(a + b) / 2 for a, b in pairwise(values)]
+    possible = [middle for middle in middles if middle > floor] or [values[-1] + abs(values[-1]) * 0.1 + 1e-9]
+
+    def gain(at: float) -> float:
+        return sum(v >= at for v in ill) / len(ill) - sum(v >= at for v in well) / len(well)
+
+    return max(possible, key=lambda at: (round(gain(at), 6), at))
+
+
+def _ratio(hits: int, ill: int, false: int, well: int) -> float:
+    """log10 of the likelihood ratio."""
+    return math.log10(((hits + 0.5) / (ill + 1)) / ((false + 0.5) / (well + 1)))
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _ranked(found: Sequence[Fitted], table: Mapping[str, Spec]) -> Iterator[Fitted]:
+    """The best of each kind of evidence for a symptom counts whole, the others beside it, the useless hardly."""
+    best: dict[tuple[str, str], Fitted] = {}
+    for each in found:
+        key = each.symptom, table[each.signal].kind
+        if key not in best or each.gain > best[key].gain:
+            best[key] = each
+    for each in found:
+        limit = each.limit
+        if each.gain < USEFUL:
+            limit = limit._replace(weight=SILENT, clean=0.0)
+        elif best[each.symptom, table[each.signal].kind] is each:
+            limit = limit._replace(weight=max(ALONE, limit.weight))
+        else:
+            limit = limit._replace(weight=min(BESIDE, limit.weight), clean=min(0.2, limit.clean))
+        yield each._replace(limit=limit)
+
+
+def as_limits(found: Sequence[Fitted], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Limits by signal and by key (family, `micro family`, `family@purpose`), as they stand in a table."""
+    return {each.signal: {key: dict(each.limit._asdict()) for key in keys} for each in sorted(found)}
+
+
+def overlaid(limits: Mapping[str, Mapping[str, Any]], table: Mapping[str, Spec] | None = None) -> dict[str, Spec]:
+    """The table of signals with these limits before its own.
+
+    Raises:
+        KeyError: there is no such signal.
+        TypeError: a limit has other fields than `Limit`.
+    """
+    found = dict(specs() if table is None else table)
+    for name, rows in limits.items():
+        own = {key: Limit(**row) for key, row in rows.items()}
+        found[name] = found[name]._replace(limits={**found[name].limits, **own})
+    return found
+
+
+def read_limits(path: Path) -> dict[str, Spec]:
+    """The table of signals with the limits of a file that `lora-doctor calibrate` wrote.
+
+    Raises:
+        SourceError: it can't be read, or is no such file.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+        return overlaid(data["limits"])
+    except OSError as error:
+        raise SourceError(f"{path}: can't be read: {(error.strerror or str(error)).lower()}") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise SourceError(f"{path}: holds no limits of `lora-doctor calibrate`") from None
+
+
+class Score(NamedTuple):
+    """Of one symptom: runs that have it (found, missed, left open) and runs without it (accused, of how many)."""
+
+    found: int
+    missed: int
+    open: int
+    accused: int
+    well: int
+
+    @property
+    def ill(self) -> int:
+        """Runs that have it."""
+        return self.found + self.missed + self.open
+
+
+def scores(runs: Sequence[Judged], table: Mapping[str, Spec] | None = None) -> dict[str, Score]:
+    """How right the verdicts are, by symptom."""
+    counts: dict[str, list[int]] = {}
+    for run in runs:
+        said = verdicts(run, table)
+        for symptom, there in run.present.items():
+            row = counts.setdefault(symptom, [0] * 5)
+            state = said[symptom].state if symptom in said else "can't tell"
+            if there:
+                row[{"present": 0, "absent": 1}.get(state, 2)] += 1
+            else:
+                row[3] += state == "present"
+                row[4] += 1
+    return {symptom: Score(*row) for symptom, row in sorted(counts.items())}
+
+
+def accused(run: Judged, table: Mapping[str, Spec] | None = None) -> list[str]:
+    """Symptoms that the doctor finds and that count against a run: all but notes, and the risk of anatomy."""
+    said = judge(run.course(table))[0]
+    return [e.rule.id for e in said if e.verdict.present and (e.rule.level != "note" or e.rule.id in COUNTED)]
