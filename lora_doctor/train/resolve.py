@@ -42,6 +42,7 @@ TABLES: dict[str, Any] = {
     "logging": parts.Logging,
 }
 DEFAULT = "default"
+CARD = "the model's card"
 PATHS = ("adapter.start_from", "adapter.stack_on", "adapter.merge", "memory.cache_folder")
 LISTS = ("adapter.stack_on", "adapter.merge")  # of which one may stand alone
 SINGLE = {field.key: field for field in FIELDS if field.type != "table" and "*" not in field.key}
@@ -123,7 +124,7 @@ def _card(path: Value | None) -> Values:
         advised = json.loads(known.read_text(encoding="utf-8")).get("training", {}) if known.is_file() else {}
     except (OSError, ValueError, AttributeError):
         return {}
-    return {key: Value(value, "the model's card") for key, value in advised.items() if key in SINGLE}
+    return {key: Value(value, CARD) for key, value in advised.items() if key in SINGLE}
 
 
 def _with_installed_optimizer(values: Values) -> list[str]:
@@ -348,10 +349,10 @@ def _folder(setting: Setting[str], beside: Path) -> Path | None:
 
 
 def _limits(values: Values) -> dict[str, float]:
-    """What ends the run: steps, epochs, exposures; a recipe's steps count only where nothing else is said."""
+    """What ends the run: steps, epochs, exposures; a recipe's or a card's steps count where nothing else is said."""
     names = ("steps", "epochs", "exposures")
     found = {name: values[f"training.{name}"] for name in names if f"training.{name}" in values}
-    said = {name: value for name, value in found.items() if not value.reason.startswith("recipe ")}
+    said = {name: value for name, value in found.items() if not value.reason.startswith((CARD, "recipe "))}
     limits = {name: value.value for name, value in (said or found).items() if value.value}
     if not limits:
         raise SourceError("how long? training.steps, training.epochs or training.exposures in the config, or --steps N")

@@ -130,6 +130,16 @@ def test_wrong_values_are_a_sentence(text: str, sentence: str, folders: dict[str
         resolve(own(text or "# nothing"), {"model.path": str(folders["sana"]), "data": str(IMAGES), **told})
 
 
+def test_the_micro_models_card_says_how_long(tmp_path: Path) -> None:
+    told = {"data": str(IMAGES), "output": str(tmp_path / "run")}
+    job = resolve(own("# nothing"), told)
+    assert (job.training.steps, job.schedule.name, job.optimizer.learning_rate) == (300, "cosine", 1e-3)
+    assert job.reasons["training.steps"] == "the model's card"
+    images = len(job.data[0].names)
+    assert resolve(own("[training]\nexposures = 4\n"), told).training.steps == images  # batches of four
+    assert resolve(own("# nothing"), {**told, "training.steps": 7}).training.steps == 7
+
+
 def test_a_missing_control_folder_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     data = f"[[data]]\nfolder = {str(IMAGES)!r}\ncontrol = {str(tmp_path / 'before')!r}\n"
     told = {"model.path": str(folders["flux2-klein"]), "output": str(tmp_path / "run"), "training.steps": 1}
