@@ -306,7 +306,7 @@ def _train(job: Job, checkpoint: Path | None) -> int:
 
 def _first(job: Job, checkpoint: Path | None) -> int:
     """Train in the process that looks, draws and writes."""
-    from lora_doctor.train.companions import sentence
+    from lora_doctor.train.companions import sentences
     from lora_doctor.train.live import Live
     from lora_doctor.train.start import CODES, train, watchers_of
 
@@ -314,8 +314,8 @@ def _first(job: Job, checkpoint: Path | None) -> int:
         say = live.say if live.terminal else tell
         end = train(job, watchers_of(live, say), say, checkpoint, live.progress)
     tell(f"{end.status} at step {end.step} of {job.training.steps}: {end.reason}; {job.output}")
-    if needed := sentence(job):
-        tell(needed)
+    for sentence in sentences(job):
+        tell(sentence)
     return CODES[end.status]
 
 

@@ -176,7 +176,7 @@ class _Model:
         stage(3)
         image: Example = self._train[0]
         forwards = [Forward(image.latents, sigma, image.prompts, image.sizes, "strength") for sigma in RESPONSE]
-        found = response(self._family, self._models, forwards, STRENGTHS)
+        found = response(self._family, self._models, lambda: forwards, STRENGTHS)
         stage(4)
         return [*rows, {"monitor": "strength", "response": found}, *self._left_out()]
 

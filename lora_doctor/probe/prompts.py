@@ -14,7 +14,7 @@ what values are usual differs between families.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -120,12 +120,17 @@ class PromptProbe:
         return along / whole if whole > 0 else None
 
 
-def response(family: Family, models: Models, asked: Sequence[Asked], strengths: Sequence[float]) -> dict[str, float]:
-    """Change at each strength by strength times the change at 1: 1 is in proportion, more is where it breaks away."""
+def response(
+    family: Family, models: Models, asked: Callable[[], Sequence[Asked]], strengths: Sequence[float]
+) -> dict[str, float]:
+    """Change at each strength by strength times the change at 1: 1 is in proportion, more is where it breaks away.
+
+    `asked` is called at every strength: a text encoder's adapter has one too.
+    """
 
     def at(value: float) -> list[Tensor]:
         with strength(models, value):
-            return [each.predicted.cpu() for each in answers(family, models, asked)]
+            return [each.predicted.cpu() for each in answers(family, models, asked())]
 
     base = at(0.0)
     sizes = {

@@ -21,7 +21,7 @@ from lora_doctor.train.layer import quicken
 from lora_doctor.train.targets import UnfitError, exactly, layers_of, reach
 
 NAME = "default"  # diffusers' own name; its writer of metadata knows no other
-ENCODER_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+_ENCODER_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "o_proj")  # CLIP's, and those of language models
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -35,7 +35,7 @@ def inject(
     """
     found = {}
     for name, module in components(family, models, adapter.text_encoder).items():
-        wanted = adapter if name == family.DENOISER else _of_encoder(adapter, name, module)
+        wanted = adapter if name == family.DENOISER else _of_encoder(adapter, family, models, name)
         shapes = {f"{n}.weight": m.weight.shape for n, m in module.named_modules() if _is_layer(m)}
         always = family.always(models) if name == family.DENOISER else {}
         wanted, found[name] = _with(always, wanted, layers_of(shapes))
@@ -64,16 +64,26 @@ def _with(ranks: Mapping[str, int], adapter: Adapter, layers: tuple[Module, ...]
     return adapter, reached._replace(modules=(*reached.modules, *more))
 
 
-def _of_encoder(adapter: Adapter, name: str, encoder: Any) -> Adapter:
+def _of_encoder(adapter: Adapter, family: Family, models: Models, name: str) -> Adapter:
     """The same on a text encoder's attention; targets and patterns are the denoiser's.
 
-    A plain LoRA instead of DoRA: transformers 5.23 loads a text encoder's LoRA without its magnitudes. Not on the first
-    encoder's last layer: SDXL reads the one before, and what is never read gets no gradient.
+    A plain LoRA instead of DoRA: transformers 5.23 loads a text encoder's LoRA without its magnitudes. Not on layers
+    behind the last one that is read: what is never read gets no gradient.
     """
+    encoder = components(family, models, encoders=True)[name]
+    there = {each.rpartition(".")[2] for each, _ in encoder.named_modules()}
+    targets = tuple(each for each in _ENCODER_TARGETS if each in there)
+    unread = range(_read(family, models, name, encoder.config.num_hidden_layers), encoder.config.num_hidden_layers)
+    exclude = tuple(f"layers.{layer}.self_attn.{each}" for layer in unread for each in targets)
     kind = "lora" if adapter.kind == "dora" else adapter.kind
-    last = encoder.config.num_hidden_layers - 1
-    unread = tuple(f"layers.{last}.self_attn.{each}" for each in ENCODER_TARGETS) if name == "text_encoder" else ()
-    return adapter._replace(kind=kind, targets=ENCODER_TARGETS, exclude=unread, rank_pattern={}, alpha_pattern={})
+    return adapter._replace(kind=kind, targets=targets, exclude=exclude, rank_pattern={}, alpha_pattern={})
+
+
+def _read(family: Family, models: Models, name: str, layers: int) -> int:
+    """Layers of a text encoder that reach the denoiser: SDXL's first is read before its last one."""
+    if models.layers:
+        return min(layers, max(models.layers))
+    return layers - 1 if family.ID == "sdxl" and name == "text_encoder" else layers
 
 
 def components(family: Family, models: Models, encoders: bool) -> dict[str, Any]:

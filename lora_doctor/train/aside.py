@@ -15,7 +15,7 @@ from lora_doctor.train.watch import State
 
 @contextmanager
 def aside(state: State) -> Iterator[None]:
-    """Inside, the denoiser has the weights that are saved, dropout is off and no gradient is kept.
+    """Inside, the model has the weights that are saved, dropout is off and no gradient is kept.
 
     Afterwards the random numbers of Python, numpy and torch go on as if nothing had been; the peak of the GPU's memory
     is again that of training, and what was held for this is given back.
@@ -26,7 +26,8 @@ def aside(state: State) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[state.models.device] if cuda else []))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(evaluating(state.models.denoiser))
+        for part in (state.models.denoiser, *state.models.text_encoders):
+            stack.enter_context(evaluating(part))
         stack.enter_context(state.averaged())
         try:
             yield

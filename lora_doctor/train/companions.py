@@ -103,10 +103,20 @@ def copies(adapter: Adapter, folder: RunFolder) -> list[Path]:
     return [folder.beneath / name for name, _ in _named(adapter)]
 
 
-def sentence(job: Job) -> str:
-    """What to do with the result; empty where the LoRA stands alone."""
-    if not job.adapter.beneath:
-        return ""
+def sentences(job: Job) -> Iterator[str]:
+    """What to know of loading the result; nothing where it stands alone."""
+    if job.adapter.text_encoder and job.model.family != "sdxl":
+        where = RunFolder(job.output).checkpoints / "STEP" / "text_encoder"
+        others = ", and ComfyUI loads it from `kohya` and `comfyui` files" if job.model.family == "flux2-klein" else ""
+        yield (
+            f"diffusers loads the transformer's LoRA and passes over the text encoder's: "
+            f"pipeline.text_encoder.load_adapter('{where}') loads that part{others}"
+        )
+    if job.adapter.beneath:
+        yield _together(job)
+
+
+def _together(job: Job) -> str:
     folder = RunFolder(job.output)
     files = [str(path) for path in copies(job.adapter, folder)]
     checkpoint = folder.checkpoints / "STEP" / WEIGHTS["diffusers"]

@@ -26,7 +26,7 @@ from lora_doctor.train import companions
 from lora_doctor.train.adapters import DTYPES, NAME, components, restore, state
 from lora_doctor.train.companions import file_of
 from lora_doctor.train.families import Family, Models
-from lora_doctor.train.folder import WEIGHTS
+from lora_doctor.train.folder import WEIGHTS, write_json
 from lora_doctor.train.job import Adapter, Job
 from lora_doctor.train.targets import UnfitError
 
@@ -46,6 +46,8 @@ def save(
     path = folder / WEIGHTS["diffusers"]
     metadata = {**(metadata or {}), **companions.metadata(job.adapter)}
     write(family, models, path, dtype=job.precision.save, metadata=metadata)
+    if family.ID != "sdxl":  # whose pipeline loads its text encoders' LoRA from the same file
+        write_encoders(family, models, folder, job.precision.save)
     notes = [_other(job, path, name, folder / WEIGHTS[name]) for name in job.saving.formats if name != "diffusers"]
     return tuple(note for each in notes for note in each)
 
@@ -68,8 +70,29 @@ def write(
         written["lora_adapter_metadata"] = json.dumps(_recorded(family, models), sort_keys=True)
     else:
         tensors |= _alphas(tensors, config)
-    entries = [Entry(key, _DTYPES[value.dtype], tuple(value.shape), _bytes(value)) for key, value in tensors.items()]
-    write_file(path, entries, dict(sorted(written.items())), overwrite=True)
+    write_file(path, _entries(tensors), dict(sorted(written.items())), overwrite=True)
+
+
+def write_encoders(family: Family, models: Models, folder: Path, dtype: str) -> None:
+    """Write text encoders' adapters in PEFT's layout, a folder for each: `pipeline.text_encoder.load_adapter(FOLDER)`.
+
+    The pipelines of FLUX.2 Klein and SANA pass over what the file for diffusers holds of them; transformers loads this.
+    """
+    for name, config in _configs(family, models).items():
+        if name == family.DENOISER or not hasattr(config, "lora_alpha"):
+            continue
+        begin = f"{name}."
+        own = {key.removeprefix(begin): each for key, each in state(family, models).items() if key.startswith(begin)}
+        plain = {f"base_model.model.{key}": _plain(each, dtype) for key, each in own.items()}
+        (folder / name).mkdir(exist_ok=True)
+        write_file(folder / name / "adapter_model.safetensors", _entries(plain), {"format": "pt"}, overwrite=True)
+        told = {"peft_type": "LORA", "target_modules": sorted(config.target_modules), "lora_dropout": 0.0}
+        told |= {key: getattr(config, key) for key in _RECORDED}
+        write_json(folder / name / "adapter_config.json", told)
+
+
+def _entries(tensors: Mapping[str, Tensor]) -> list[Entry]:
+    return [Entry(key, _DTYPES[value.dtype], tuple(value.shape), _bytes(value)) for key, value in tensors.items()]
 
 
 def _bytes(tensor: Tensor) -> Callable[[], bytes]:

@@ -146,6 +146,10 @@ class Feed:
             found = [encoded_control(view, content(view.path), self.sources) for view in item.views]
         return {control_name(nth): latents for nth, latents in enumerate(found)}
 
+    def prompts(self, captions: Sequence[str]) -> list[Tensors]:
+        """The captions' encodings, unbatched; encoded together where they are not cached."""
+        return [self.prompt(each) for each in captions] if self.text else self.sources.prompts(captions)
+
     def prompt(self, caption: str) -> Tensors:
         """A caption's encoding, unbatched."""
         if not self.text:
@@ -234,9 +238,8 @@ class Steps:
             shown_caption(self.feed.items[shown.item].picture.captions, shown, self.dropout, self.order.seed)
             for shown in batch.shown
         )
-        prompts = [
-            {**self.feed.prompt(caption), **self._control(shown)} for caption, shown in zip(captions, batch.shown)
-        ]
+        encoded = self.feed.prompts(captions)
+        prompts = [{**prompt, **self._control(shown)} for prompt, shown in zip(encoded, batch.shown)]
         return Loaded(
             torch.stack([image["latents"] for image in images]),
             collate(prompts),

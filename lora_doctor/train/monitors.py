@@ -97,8 +97,9 @@ class Monitors:
             self._off = True
             return
         self._every = cadence(state.job)
-        self._sets = _sets(state)
-        self._prompts = _prompt_probe(state, self._sets.train[0])
+        with aside(state), strength(state.models, 0.0):  # prompts too are the base's, where encoders are trained
+            self._sets = _sets(state)
+            self._prompts = _prompt_probe(state, self._sets.train[0])
         self._guarded(state, self._begin)
 
     def _begin(self, state: State) -> None:
@@ -107,6 +108,8 @@ class Monitors:
             self._doing("measuring the base model on fixed noise")
             with strength(state.models, 0.0):
                 found = {name: losses(state.family, state.models, images) for name, images in self._named()}
+                if self._prompts is not None and state.job.adapter.text_encoder:
+                    self._prompts.ask_base(state.family, state.models)
             levels = state.family.levels_at(state.models, torch.tensor(SIGMAS)).tolist()
         for name, values in found.items():
             self._base[name] = [sum(column) / len(column) for column in zip(*values)]
@@ -143,8 +146,11 @@ class Monitors:
     def _finish(self, state: State) -> None:
         if self._last != state.step:
             self._measure(state)
-        image = self._sets.train[0]
-        asked = [Asked(image.latents, sigma, image.prompts, image.sizes, "strength") for sigma in (0.95, 0.7, 0.4)]
+
+        def asked() -> list[Asked]:
+            image = sized(state.items[0])  # its prompt is encoded at the strength that is asked about
+            return [Asked(image.latents, sigma, image.prompts, image.sizes, "strength") for sigma in (0.95, 0.7, 0.4)]
+
         with aside(state):
             self._row(state, "strength", {"response": response(state.family, state.models, asked, STRENGTHS)})
         self.window = best_window(read_rows(state.folder.monitors), state.folder.steps())
@@ -168,6 +174,7 @@ class Monitors:
         begun = time.perf_counter()
         self._doing("measuring on fixed noise")
         with aside(state):
+            self._encode_again(state)
             found = {name: losses(state.family, state.models, images) for name, images in self._named()}
             asked = self._prompts(state.family, state.models) if self._prompts is not None else None
             growth = self._weights(state.models)
@@ -180,6 +187,16 @@ class Monitors:
         self._row(state, "speed", self._speed(state, time.perf_counter() - begun))
         self._judge(state, asked, growth)
         self._last = state.step
+
+    def _encode_again(self, state: State) -> None:
+        """Prompts as a text encoder that is trained makes them now; what the base answered is kept."""
+        if not state.job.adapter.text_encoder or self._prompts is None:
+            return
+        self._sets = _sets(state)
+        probe = _prompt_probe(state, self._sets.train[0])
+        if self._prompts.base is not None:
+            probe.remember(state.family, state.models, self._prompts.base)
+        self._prompts = probe
 
     def _named(self) -> list[tuple[str, list[Example]]]:
         return [("train", self._sets.train), (self._sets.other, self._sets.others)]

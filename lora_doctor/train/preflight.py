@@ -245,9 +245,9 @@ _CHECKPOINTING = "`memory.gradient_checkpointing = true`"
 def _check_encoders(job: Job, precision: Precision) -> None:
     if not job.adapter.text_encoder:
         return
-    if job.model.family != "sdxl":
+    if job.model.family != "sdxl" and job.adapter.kind in ("lokr", "loha"):
         title = FAMILIES[job.model.family].title
-        raise UnfitError("adapter.text_encoder", f"no program loads a text encoder's LoRA for {title}")
+        raise UnfitError("adapter.text_encoder", f"nothing loads a text encoder's {job.adapter.kind} for {title}")
     if precision.text_encoder in ("fp8", "int8", "nf4"):
         raise UnfitError("precision.text_encoder", f"{precision.text_encoder} text encoders can't be trained: bf16")
 

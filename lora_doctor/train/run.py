@@ -60,6 +60,7 @@ def loop(run: Run) -> End:
         rate = schedules.factor(job.schedule, step - 1, job.training.steps, job.optimizer.learning_rate)
         optimizers.set_rate(run.optimizer, rate)
         parts = []
+        seed_batch(job.training.seed, step, -1 - accelerator.process_index)  # for text encoders that are trained
         for part, batch in enumerate(run.data.steps(step - 1)):  # fetch
             number = part * accelerator.num_processes + accelerator.process_index  # of the step's batches
             seed_batch(job.training.seed, step, number)

@@ -175,7 +175,8 @@ def _mixed(job: Job) -> str:
 
 def _groups(job: Job, family: Family, weights: Mapping[str, torch.nn.Parameter]) -> list[dict[str, Any]]:
     """The denoiser's adapter, and the text encoders' with a rate of their own."""
-    rates = job.optimizer.learning_rate, job.optimizer.text_encoder_learning_rate or job.optimizer.learning_rate
+    own = job.optimizer.text_encoder_learning_rate
+    rates = job.optimizer.learning_rate, job.optimizer.learning_rate if own is None else own
     parts = [{}, {}]  # type: list[dict[str, torch.nn.Parameter]]
     for name, weight in weights.items():
         parts[not name.startswith(f"{family.DENOISER}.")][name] = weight

@@ -154,8 +154,8 @@ def _batches(wishes: Sequence[Wish], size: Callable[[Wish], tuple[int, int]]) ->
 
 def _images(state: State, wishes: Sequence[Wish]) -> list[Image]:
     validation = state.job.validation
-    encoded = {wish.slot.prompt: state.items.prompt(wish.slot.prompt) for wish in wishes}  # type: ignore[attr-defined]
-    with strength(state.models, wishes[0].strength):
+    with strength(state.models, wishes[0].strength):  # of text encoders too
+        encoded = {wish.slot.prompt: state.items.prompt(wish.slot.prompt) for wish in wishes}  # type: ignore[attr-defined]
         return state.family.sample(
             state.models,
             [encoded[wish.slot.prompt] for wish in wishes],

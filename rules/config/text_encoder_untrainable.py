@@ -11,9 +11,9 @@ TRAINABLE = {"sdxl", "sd15", "sd2", "flux1", "sd3"}  # CLIP encoders (and T5 in 
 def check(plan: Plan) -> Iterator[Finding]:
     """Text-encoder training is asked for where no trainer has it.
 
-    Why: Klein's Qwen3 gets no adapter in any of the trainers, SANA's Gemma2 in OneTrainer only: ai-toolkit finds no
+    Why: Klein's Qwen3 gets no adapter in any of these trainers, SANA's Gemma2 in OneTrainer only: ai-toolkit finds no
     modules, SimpleTuner adds none, the diffusers scripts have no flag, OneTrainer's FLUX_2 LoRA is transformer-only. No
-    message says so, and the encoder stays in memory for nothing.
+    message says so, and the encoder stays in memory for nothing. (`lora-doctor train` has one.)
     Instead: switch it off; the transformer learns the trigger.
     Sources: ostris/ai-toolkit@27a03a91 toolkit/lora_special.py (CLIPAttention, CLIPMLP only);
     bghira/SimpleTuner@bc8e6ab7 trainer.py lines 2931 and 4600; Nerogar/OneTrainer@23df3832
@@ -46,8 +46,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     ```
     """
     setting, family = plan.train_text_encoder, plan.model.family
-    if plan.trainer == "OneTrainer" and family == "sana":
-        return  # the one that does: SanaLoRASetup adapts Gemma2
+    if plan.trainer == "lora-doctor" or (plan.trainer == "OneTrainer" and family == "sana"):
+        return  # those that do: SanaLoRASetup adapts Gemma2
     if plan.training and setting.written and setting.value is True and family in FAMILIES and family not in TRAINABLE:
         encoder = {"flux2-klein": "Qwen3", "flux2-dev": "Mistral", "sana": "Gemma2"}.get(family or "", "text encoder")
         yield setting.finding(

@@ -133,7 +133,7 @@ def test_a_moved_adapter_drifts_and_without_it_the_model_is_the_base(moved: Case
 def test_the_response_grows_with_strength(moved: Case) -> None:
     picture = moved.pictures[0]
     asked = [Asked(picture.latents, 0.7, picture.prompts, picture.sizes, "x")]
-    found = response(moved.family, moved.models, asked, (0.5, 1.0, 2.0))
+    found = response(moved.family, moved.models, lambda: asked, (0.5, 1.0, 2.0))
     assert found["1"] == 1
     assert all(0.2 < value < 5 for value in found.values())
 

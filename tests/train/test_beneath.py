@@ -153,7 +153,8 @@ def test_two_stages(klein_folder: Path, tmp_path: Path) -> None:
     assert copy.read_bytes() == (below / WEIGHTS["diffusers"]).read_bytes()
     assert copy.name == "run-step-000004.safetensors"
     assert json.loads(folder.run.read_bytes())["load_with"] == [copy.name]
-    assert f"fold them into one file: lora-doctor merge {copy}" in companions.sentence(task)
+    (sentence,) = companions.sentences(task)
+    assert f"fold them into one file: lora-doctor merge {copy}" in sentence
     assert any("beneath what is trained, unchanged, on" in sentence for sentence in said)
     files = [copy, folder.checkpoint(4) / WEIGHTS["diffusers"]]
     with safe_open(files[1], "pt") as file:
