@@ -66,7 +66,7 @@ FIELDS = (
     Field("adapter.start_from", "str", None, "an existing LoRA to continue"),
     Field("adapter.stack_on", "str|list", [], "LoRAs that stay as they are, loaded beneath the one that is trained"),
     Field("adapter.merge", "str|list", [], "LoRAs merged into the base in memory before one is trained on top"),
-    Field("adapter.text_encoder", "bool", False, "train the text encoders too; Klein's and SANA's load hardly anywhere"),
+    Field("adapter.text_encoder", "bool", False, "train the text encoders too (few load Klein's and SANA's)"),
     Field("data", "list", None, "folders of images, one `[[data]]` each", required=True),
     Field("data.*.folder", "str", None, "folder of images, sub-folders included", required=True),
     Field(

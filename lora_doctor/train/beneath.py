@@ -9,7 +9,6 @@ update that is, is measured and said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from lora_doctor.adapter.read import AdapterError
 from lora_doctor.train.companions import file_of
 from lora_doctor.train.exports import as_diffusers
 from lora_doctor.train.job import Adapter
+from lora_doctor.train.stacked import stack
 from lora_doctor.train.storage import FP8, FULL, packed, store_layer, unpacked
 from lora_doctor.train.targets import UnfitError
 
@@ -157,40 +157,3 @@ def _merged(paths: Iterable[Path], rounding: Rounding, stored: torch.dtype) -> s
     name = str(stored).removeprefix("torch.")
     cost = f"storing the sums in {name} moves them by {lost:.0%} of what the LoRA does (the base alone: {before:.0%})"
     return f"{sentence}; {cost}; `adapter.stack_on` adds no such error"
-
-
-class Stacked:
-    """Mixed into a layer's class: what lies beneath is added to its output."""
-
-    def forward(self: Any, x: Tensor) -> Tensor:
-        """The layer's own output and every update's."""
-        given: Tensor = super().forward(x)  # type: ignore[misc]
-        for place in range(self.beneath):
-            down, up = getattr(self, f"beneath_{place}_down"), getattr(self, f"beneath_{place}_up")
-            given = given + self._through(x.to(down.dtype), down, up).to(given.dtype)
-        return given
-
-    def _through(self: Any, x: Tensor, down: Tensor, up: Tensor) -> Tensor:
-        if isinstance(self, nn.Linear):
-            return nn.functional.linear(nn.functional.linear(x, down), up)
-        inner = nn.functional.conv2d(x, down, None, self.stride, self.padding, self.dilation)
-        return nn.functional.conv2d(inner, up.view(*up.shape[:2], 1, 1))
-
-
-@cache
-def _stacked(kind: Any) -> type:
-    """The layer's class with the mixin before it: what asks for the class (PEFT, the storage) still finds it."""
-    return type(f"Stacked{kind.__name__}", (Stacked, kind), {})
-
-
-def stack(layer: Any, updates: Iterable[Update], dtype: torch.dtype) -> None:
-    """Let a layer add updates to its output; buffers, so that they go where it goes and are never trained or saved."""
-    if not isinstance(layer, Stacked):
-        kind: Any = type(layer)
-        layer.__class__ = _stacked(kind)
-        layer.beneath = 0
-    for each in updates:
-        for side, value in zip(("down", "up"), each):
-            held = value.to(layer.weight.device, dtype)
-            layer.register_buffer(f"beneath_{layer.beneath}_{side}", held, persistent=False)
-        layer.beneath += 1

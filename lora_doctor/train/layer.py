@@ -17,6 +17,8 @@ import torch
 from peft.tuners import lora
 from torch import Tensor, nn
 
+from lora_doctor.train.stacked import Stacked
+
 ONEDNN = hasattr(torch.ops.mkldnn, "_linear_pointwise")
 SMALL = 1 << 20  # multiplications up to which a call of oneDNN costs more than it gains
 
@@ -96,6 +98,8 @@ class Linear(lora.Linear):  # type: ignore[misc]  # PEFT has no types
             inner = nn.functional.linear(dropout(rows), down.to(rows.dtype))
             # in place: a matrix product does not need its own result for the backward pass
             whole = _frozen(rows, weight, bias).addmm_(inner, up.to(rows.dtype).T, alpha=scale)
+        if isinstance(self.base_layer, Stacked):
+            whole = self.base_layer.added(rows, whole)
         return whole.view(*x.shape[:-1], -1)
 
 
