@@ -66,6 +66,7 @@ FIELDS = (
     Field("adapter.start_from", "str", None, "an existing LoRA to continue"),
     Field("adapter.stack_on", "str|list", [], "LoRAs that stay as they are, loaded beneath the one that is trained"),
     Field("adapter.merge", "str|list", [], "LoRAs merged into the base in memory before one is trained on top"),
+    Field("adapter.min_rank", "int", None, "rank at full noise, from where it rises to `rank` (T-LoRA)", minimum=1),
     Field("adapter.text_encoder", "bool", False, "train the text encoders too (few load Klein's and SANA's)"),
     Field("data", "list", None, "folders of images, one `[[data]]` each", required=True),
     Field("data.*.folder", "str", None, "folder of images, sub-folders included", required=True),
@@ -158,6 +159,13 @@ FIELDS = (
     Field("schedule.power", "int|float", 1.0, "of the polynomial schedule"),
     Field("schedule.final_learning_rate", "float", 0.0, "where the schedule ends", minimum=0),
     Field("schedule.rules", "str", None, "steps and factors of piecewise_constant (`1:10,0.1:20,0.01`)"),
+    Field("keeping", "table", None, "keeping what the base model says to other prompts"),
+    Field("keeping.prior_weight", "int|float", 0.0, "weight of what the base says to `prior_prompts`", minimum=0),
+    Field("keeping.prior_prompts", "list", [], "prompts without the trigger whose pictures should stay as they are"),
+    Field(
+        "keeping.output_weight", "int|float", 0.0, "weight of what the base says to captions of the class", minimum=0
+    ),
+    Field("keeping.output_class", "str", "", "what takes the trigger's place there: `person`, `dog`, `ring`"),
     Field("precision", "table", None, "number formats"),
     Field("precision.compute", "str", "bf16", "format of the matrix products", DTYPES),
     Field("precision.base", "str", "bf16", "storage of the frozen base model", (*DTYPES, "fp8", "int8", "nf4")),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lora_doctor.models.modules import Coverage, Module
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.job import Adapter
-from lora_doctor.train.layer import quicken
+from lora_doctor.train.layer import by_noise, quicken
 from lora_doctor.train.targets import UnfitError, exactly, layers_of, reach
 
 NAME = "default"  # diffusers' own name; its writer of metadata knows no other
@@ -43,7 +43,10 @@ def inject(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module.add_adapter(_config(wanted, exactly(names, _every(module))), NAME)
-        quicken(module)
+        if wanted.min_rank is None:
+            quicken(module)
+        else:
+            by_noise(module, wanted.min_rank, family.LEVELS)
         for parameter in module.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(models.device, DTYPES[dtype])
@@ -76,7 +79,9 @@ def _of_encoder(adapter: Adapter, family: Family, models: Models, name: str) -> 
     unread = range(_read(family, models, name, encoder.config.num_hidden_layers), encoder.config.num_hidden_layers)
     exclude = tuple(f"layers.{layer}.self_attn.{each}" for layer in unread for each in targets)
     kind = "lora" if adapter.kind == "dora" else adapter.kind
-    return adapter._replace(kind=kind, targets=targets, exclude=exclude, rank_pattern={}, alpha_pattern={})
+    return adapter._replace(
+        min_rank=None, kind=kind, targets=targets, exclude=exclude, rank_pattern={}, alpha_pattern={}
+    )
 
 
 def _read(family: Family, models: Models, name: str, layers: int) -> int:

@@ -6,9 +6,10 @@ be paired with other images, whatever was resized, reordered or added since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -31,6 +32,7 @@ from lora_doctor.train.encode import (
 from lora_doctor.train.families import collate, control_name, micro_of
 from lora_doctor.train.images import Item, Picture, Told, content, items_of, read_pictures
 from lora_doctor.train.job import Job
+from lora_doctor.train.keeping import Other, every_other, others
 from lora_doctor.train.prompts import matrix, pairs, unrelated
 from lora_doctor.train.sampler import Batch, Order, Shown
 from lora_doctor.train.split import split
@@ -43,7 +45,8 @@ class Loaded(NamedTuple):
 
     `latents` `[B, C, h, w]`; `prompts` batched, as the family's `predict` takes them, control images among them;
     `mask` `[B, 1, h, w]`, 0 to 1, or None where every pixel counts full; `sizes` `[B, 6]` as `predict` takes them;
-    `weight` multiplies the mean loss.
+    `weight` multiplies the mean loss. `others` are weights and prompts of what the base model should still say to these
+    images (`keeping`).
     """
 
     latents: torch.Tensor
@@ -53,6 +56,7 @@ class Loaded(NamedTuple):
     weight: float
     captions: tuple[str, ...]
     items: tuple[int, ...]
+    others: tuple[tuple[float, Tensors], ...] = ()
 
 
 class Example(NamedTuple):
@@ -184,9 +188,11 @@ class Steps:
         accumulation: int = 1,
         rank: int = 0,
         control_dropout: float = 0.0,
+        others: Callable[[Sequence[Shown], Sequence[str]], Iterable[Other]] = lambda shown, captions: (),
     ) -> None:
         """`order` is over the feed's items, from the first on; those behind are held out."""
         self.feed, self.order, self.dropout, self.control_dropout = feed, order, dropout, control_dropout
+        self.others = others
         self.accumulation, self.rank = accumulation, rank
         self._pool = ThreadPoolExecutor(1)
         self._next: tuple[int, Future[list[Loaded]]] | None = None
@@ -234,21 +240,26 @@ class Steps:
 
     def _batch(self, batch: Batch) -> Loaded:
         images = [self.feed.image(shown.item) for shown in batch.shown]
+        whole = [self.feed.items[shown.item].picture.caption for shown in batch.shown]
         captions = tuple(
             shown_caption(self.feed.items[shown.item].picture.captions, shown, self.dropout, self.order.seed)
             for shown in batch.shown
         )
-        encoded = self.feed.prompts(captions)
-        prompts = [{**prompt, **self._control(shown)} for prompt, shown in zip(encoded, batch.shown)]
         return Loaded(
             torch.stack([image["latents"] for image in images]),
-            collate(prompts),
+            self._prompts(captions, batch),
             _stacked_masks(images),
             torch.stack([sizes_of(self.feed.items[shown.item]) for shown in batch.shown]),
             batch.weight,
             captions,
             tuple(shown.item for shown in batch.shown),
+            tuple((other.weight, self._prompts(other.captions, batch)) for other in self.others(batch.shown, whole)),
         )
+
+    def _prompts(self, captions: Sequence[str], batch: Batch) -> Tensors:
+        """Captions for the images of a batch, with their control images."""
+        encoded = self.feed.prompts(captions)
+        return collate([prompt | self._control(shown) for prompt, shown in zip(encoded, batch.shown)])
 
     def _control(self, shown: Shown) -> Tensors:
         """A showing's control images, blank where they are dropped."""
@@ -337,7 +348,12 @@ def prepare(
     if job.memory.cache_text:
         # the caption of an item as the probes ask for it is the first of its variants
         texts = dict.fromkeys(
-            [*every_caption(item.picture.captions for item in items), *watched(job, apart.train), *prompts]
+            [
+                *every_caption(item.picture.captions for item in items),
+                *every_other(job, (item.picture.caption for item in trained)),
+                *watched(job, apart.train),
+                *prompts,
+            ]
         )
         prepare_prompts(store, list(texts), sources, tell=tell, rank=rank, ranks=ranks)
     wait()
@@ -356,6 +372,7 @@ def prepare(
         accumulation=job.training.accumulation,
         rank=rank,
         control_dropout=job.edit.control_dropout or 0.0,
+        others=partial(others, job),
     )
     examples = Examples(feed, range(len(trained))), Examples(feed, range(len(trained), len(items)))
     return Prepared(steps, feed, *examples, len(trained), (*found.notes, apart.sentence))

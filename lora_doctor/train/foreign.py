@@ -18,6 +18,13 @@ KINDS = ("lora", "dora", "lokr", "loha")
 FORMATS = ("bf16", "fp16", "fp32")
 STORED = (*FORMATS, "fp8", "int8", "nf4")
 ALIASES = {"sigma": "uniform", "shift": "sigmoid", "flux_shift": "sigmoid", "flux2_shift": "sigmoid"}
+KEPT = (
+    "diff_output_preservation",
+    "diff_output_preservation_multiplier",
+    "diff_output_preservation_class",
+    "blank_prompt_preservation",
+    "blank_prompt_preservation_multiplier",
+)
 SHIFTED = ("flux_shift", "flux2_shift")
 
 
@@ -158,7 +165,21 @@ def _computed(plan: Plan) -> Found:
         found["timesteps.shift"] = ("resolution", f"{plan.trainer}'s {plan.timesteps.sampling.value}")
     if plan.saving.keep.written and plan.saving.keep.value:
         found["saving.keep"] = (int(plan.saving.keep.value), _where(plan.saving.keep))
-    return found
+    return found | dict(_kept(plan))
+
+
+def _kept(plan: Plan) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """ai-toolkit's two ways to keep what the base says: to captions of the class, and to the empty prompt."""
+    if plan.trainer != "ai-toolkit":
+        return
+    for name, table in (("diff_output_preservation", "output"), ("blank_prompt_preservation", "prior")):
+        switch, weight = plan.get(f"train.{name}"), plan.get(f"train.{name}_multiplier")
+        if switch.value is True:
+            told = _where(switch)
+            given = weight.value if isinstance(weight.value, (int, float)) else 1.0
+            yield f"keeping.{table}_weight", (float(given), told)
+            more = plan.get(f"train.{name}_class").value or "" if table == "output" else [""]
+            yield f"keeping.{'output_class' if table == 'output' else 'prior_prompts'}", (more, told)
 
 
 def targets_of(plan: Plan) -> list[str] | None:
@@ -245,6 +266,8 @@ def dropped_of(plan: Plan) -> Iterator[str]:
 def _unread(plan: Plan) -> list[str]:
     """Written keys that no field of the plan was read from, parts of what was read and its siblings left out."""
     read = {setting.key for _, setting in plan_rows(plan) if setting.key}
+    if plan.trainer == "ai-toolkit":
+        read |= {setting.key for name in KEPT if (setting := plan.get(f"train.{name}")).key}
     return [
         setting.key
         for config in plan.configs

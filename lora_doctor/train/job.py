@@ -41,6 +41,7 @@ class Adapter(NamedTuple):
     stack_on: tuple[Path, ...] = ()  # LoRAs that stay as they are, beneath
     merge: tuple[Path, ...] = ()  # LoRAs merged into the base first
     text_encoder: bool = False
+    min_rank: int | None = None  # rank at full noise (T-LoRA); None: `rank` at every noise level
 
     @property
     def beneath(self) -> tuple[Path, ...]:
@@ -137,6 +138,18 @@ class Schedule(NamedTuple):
     rules: str | None = None
 
 
+class Keeping(NamedTuple):
+    """What the base model says is kept: weights of losses beside the images' own, 0 switches one off.
+
+    `prior`: of prompts; `output`: of the captions with `output_class` in place of the trigger.
+    """
+
+    prior_weight: float = 0.0
+    prior_prompts: tuple[str, ...] = ()
+    output_weight: float = 0.0
+    output_class: str = ""
+
+
 class Precision(NamedTuple):
     """Number formats: bf16, fp16, fp32; stored weights also fp8, int8, nf4."""
 
@@ -223,6 +236,7 @@ class Job(NamedTuple):
     growth: Growth = Growth()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
+    keeping: Keeping = Keeping()
     precision: Precision = Precision()
     memory: Memory = Memory()
     timesteps: Timesteps = Timesteps()

@@ -11,6 +11,7 @@ which torch has too, takes 0.45 times as long (AMD EPYC, 352 x 160 by 160 x 1440
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -109,6 +110,43 @@ class Plain(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`[..., in]` -> `[..., out]`."""
         return _frozen(x.flatten(0, -2), self.weight, self.bias).view(*x.shape[:-1], -1)
+
+
+def by_noise(denoiser: nn.Module, least: int, levels: float) -> None:
+    """Let the rank of a denoiser's LoRA layers fall with noise: T-LoRA (arXiv:2507.05964) without its orthogonal start.
+
+    At noise level t of T all but the first floor((1 - t / T) * (rank - least)) + least directions count nothing.
+    `levels` is the denoiser's T. The mask follows every call of the denoiser, the pipeline's own too.
+    """
+    noise = Noise()
+
+    def heard(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = kwargs["timestep"] if "timestep" in kwargs else args[1]
+        noise.levels = torch.as_tensor(given).detach().float().reshape(-1) / levels
+
+    denoiser.register_forward_pre_hook(heard, with_kwargs=True)
+    for layer in list(denoiser.modules()):
+        for down in getattr(layer, "lora_A", {}).values():
+            down.register_forward_hook(partial(_masked, noise, least))
+
+
+class Noise:
+    """The noise levels of the denoiser's last call, 0 to 1: `[B]`, or `[1]` for all."""
+
+    levels: Tensor | None = None
+
+
+def _masked(noise: Noise, least: int, down: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+    """What A gives, `[B, ..., rank]` (a convolution's: `[B, rank, h, w]`), with the directions of this noise level."""
+    if noise.levels is None:
+        return output
+    place = 1 if isinstance(down, nn.Conv2d) else -1
+    rank = output.shape[place]
+    count = ((1 - noise.levels.to(output.device)) * (rank - min(least, rank))).floor() + min(least, rank)
+    mask = torch.arange(rank, device=output.device) < count[:, None]
+    shape = [len(mask)] + [1] * (output.dim() - 1)
+    shape[place] = rank
+    return output * mask.view(shape).to(output.dtype)
 
 
 def quicken(module: nn.Module) -> None:

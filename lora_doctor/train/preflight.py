@@ -64,6 +64,7 @@ def _checked(job: Job) -> Preflight:
     _check_edits(job)
     _check_timesteps(job, folder.configs.get("scheduler/scheduler_config.json", {}))
     _check_adapter(job)
+    _check_keeping(job)
     shapes = {name: info.shape for name, info in denoiser.tensors.items()}
     return Preflight(reach(layers_of(shapes), job.adapter), sum(map(math.prod, shapes.values())), divisor)
 
@@ -284,8 +285,23 @@ def _check_timesteps(job: Job, scheduler: Mapping[str, Any]) -> None:
         raise UnfitError("timesteps.zero_terminal_snr", f"this model predicts {predicts}; {why}")
 
 
+def _check_keeping(job: Job) -> None:
+    keeping = job.keeping
+    if keeping.prior_weight and not keeping.prior_prompts:
+        raise UnfitError("keeping.prior_weight", "what is kept? name prompts in `keeping.prior_prompts`")
+    if keeping.output_weight and not (job.captions.trigger and keeping.output_class):
+        lacks = "`captions.trigger`" if not job.captions.trigger else "`keeping.output_class`"
+        raise UnfitError("keeping.output_weight", f"the class takes the trigger's place in captions: set {lacks}")
+
+
 def _check_adapter(job: Job) -> None:
     adapter = job.adapter
+    if adapter.min_rank and adapter.min_rank > adapter.rank:
+        raise UnfitError("adapter.min_rank", f"{adapter.min_rank} is more than `adapter.rank`, {adapter.rank}")
+    if adapter.min_rank and (adapter.kind != "lora" or adapter.text_encoder):
+        raise UnfitError("adapter.min_rank", "a rank by noise level is for a plain LoRA of the denoiser")
+    if adapter.min_rank and job.memory.compile:
+        raise UnfitError("adapter.min_rank", "a rank by noise level can't be compiled: `memory.compile = false`")
     if adapter.kind in ("lokr", "loha") and adapter.dropout:
         raise UnfitError("adapter.dropout", f"a {adapter.kind} has no dropout of its inputs")
     if adapter.kind in ("lokr", "loha") and adapter.rslora:

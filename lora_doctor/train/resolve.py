@@ -33,6 +33,7 @@ TABLES: dict[str, Any] = {
     "growth": parts.Growth,
     "optimizer": parts.Optimizer,
     "schedule": parts.Schedule,
+    "keeping": parts.Keeping,
     "precision": parts.Precision,
     "memory": parts.Memory,
     "timesteps": parts.Timesteps,

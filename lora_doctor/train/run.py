@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from lora_doctor import __version__
-from lora_doctor.train import checkpoints, exports, optimizers, schedules
+from lora_doctor.train import checkpoints, exports, keeping, optimizers, schedules
 from lora_doctor.train.checkpoints import Resumable
 from lora_doctor.train.ema import Average, averaged
 from lora_doctor.train.families import Family, Models
@@ -66,6 +66,8 @@ def loop(run: Run) -> End:
             seed_batch(job.training.seed, step, number)
             found = forward(run, batch, seed_of(job.training.seed, step, 0, number))
             accelerator.backward(found.loss / job.training.accumulation)  # backward
+            for loss in kept(run, batch, found):
+                accelerator.backward(loss / job.training.accumulation)
             parts.append(Forward(*(each.detach() for each in found)))
         norm = _clipped(run, weights)  # clip
         metrics = _measured(run, parts, norm, begun)
@@ -90,11 +92,12 @@ def loop(run: Run) -> End:
 
 
 class Forward(NamedTuple):
-    """Of one batch: the loss that is trained on, and each image's noise level and unweighted error, `[B]`."""
+    """Of one batch: the loss that is trained on, each image's noise level and unweighted error `[B]`, noisy latents."""
 
     loss: torch.Tensor
     levels: torch.Tensor
     errors: torch.Tensor
+    noisy: torch.Tensor
 
 
 def forward(run: Run, batch: Loaded, seed: int) -> Forward:
@@ -112,7 +115,16 @@ def forward(run: Run, batch: Loaded, seed: int) -> Forward:
         error = error * batch.mask.to(device)
     weight = family.loss_weight(models, levels, run.job.timesteps)
     errors = error.flatten(1).mean(1)
-    return Forward((errors * weight).mean() * batch.weight, levels, errors)
+    return Forward((errors * weight).mean() * batch.weight, levels, errors, noisy)
+
+
+def kept(run: Run, batch: Loaded, found: Forward) -> Iterator[torch.Tensor]:
+    """The losses of what the base says to other prompts, one graph at a time."""
+    device = run.accelerator.device
+    for share, prompts in batch.others:
+        moved = {name: value.to(device) for name, value in prompts.items()}
+        loss = keeping.loss(run.family, run.models, found.noisy, found.levels, moved, batch.sizes.to(device))
+        yield loss * share * batch.weight
 
 
 def _clipped(run: Run, weights: Any) -> torch.Tensor:

@@ -16,7 +16,7 @@ from lora_doctor.recipes import RECIPES
 from lora_doctor.source.document import SourceError
 from lora_doctor.source.read import read_file, read_text
 from lora_doctor.train.foreign import endings, targets_of
-from lora_doctor.train.job import Job
+from lora_doctor.train.job import Job, Keeping
 from lora_doctor.train.resolve import as_toml, resolve
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +179,15 @@ def test_layers_of_ai_toolkit_are_those_it_trains() -> None:
     assert targets is not None
     assert {"to_q", "to_qkv_mlp_proj", "linear_in"} <= set(targets)
     assert not any("embedder" in target or "norm_out" in target for target in targets), "blocks only"
+
+
+def test_what_ai_toolkit_keeps_of_the_base_is_kept(folders: dict[str, Path], tmp_path: Path) -> None:
+    text = (CONFIGS / "ai-toolkit" / "klein_4b_subject.yaml").read_text()
+    switch = "diff_output_preservation: true\n        diff_output_preservation_class: ring\n"
+    (tmp_path / "job.yaml").write_text(text.replace("train:\n", f"train:\n        {switch}", 1))
+    job = job_of(plans_of(tmp_path / "job.yaml")[0], folders)
+    assert job.keeping == Keeping(output_weight=1.0, output_class="ring")
+    assert not any("diff_output" in sentence for sentence in job.dropped)
 
 
 def test_endings_match_what_is_wanted_and_nothing_else() -> None:

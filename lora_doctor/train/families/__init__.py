@@ -69,6 +69,7 @@ class Family(Protocol):
 
     ID: str  # as in lora_doctor.models.families
     DENOISER: str  # the pipeline's name of what is trained: transformer, unet
+    LEVELS: float  # what the denoiser is told of an image that is all noise
 
     def assemble(self, pipeline: Any, timesteps: Timesteps, micro: Mapping[str, Any]) -> Models:
         """The parts of a loaded pipeline; `micro` is what a micro model's folder says of itself."""

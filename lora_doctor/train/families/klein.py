@@ -32,6 +32,7 @@ from lora_doctor.train.job import Timesteps
 
 ID = "flux2-klein"
 DENOISER = "transformer"
+LEVELS = 1.0
 LAYERS, TOKENS = (9, 18, 27), 512
 APART = 10  # time between control images
 

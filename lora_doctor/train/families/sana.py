@@ -33,6 +33,7 @@ from lora_doctor.train.job import Timesteps
 
 ID = "sana"
 DENOISER = "transformer"
+LEVELS = 1000.0
 TOKENS = 300
 INSTRUCTION = "complex_human_instruction"
 

@@ -39,6 +39,7 @@ from lora_doctor.train.job import Timesteps
 ID = "sdxl"
 DENOISER = "unet"
 IMAGE_GUIDANCE = 1.5  # the edit pipeline's own
+LEVELS = 1000.0
 _PREDICTIONS = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
