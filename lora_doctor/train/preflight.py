@@ -287,6 +287,8 @@ def _check_timesteps(job: Job, scheduler: Mapping[str, Any]) -> None:
 
 def _check_keeping(job: Job) -> None:
     keeping = job.keeping
+    if (keeping.prior_weight or keeping.output_weight) and job.adapter.text_encoder:
+        raise UnfitError("keeping", "the base's answers are to prompts as its own text encoder encodes them")
     if keeping.prior_weight and not keeping.prior_prompts:
         raise UnfitError("keeping.prior_weight", "what is kept? name prompts in `keeping.prior_prompts`")
     if keeping.output_weight and not (job.captions.trigger and keeping.output_class):
