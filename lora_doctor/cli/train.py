@@ -10,6 +10,9 @@ import click
 @click.command()
 @click.argument("config", required=False, type=click.Path())
 @click.option("--data", type=click.Path(), metavar="DIR", help="Images to train on, captions beside them.")
+@click.option(
+    "--control", type=click.Path(), metavar="DIR", help="With --data: the images before the edit, by the same names."
+)
 @click.option("--trigger", metavar="WORD", help="The word that calls the LoRA.")
 @click.option("--model", type=click.Path(), metavar="FOLDER", help="The base model in diffusers' layout.")
 @click.option("--recipe", metavar="NAME", help="A published recipe: its values stand where nothing else is said.")

@@ -39,6 +39,7 @@ class Request(NamedTuple):
 
     config: str | None
     data: str | None
+    control: str | None
     trigger: str | None
     model: str | None
     recipe: str | None
@@ -59,6 +60,7 @@ class Request(NamedTuple):
         """What it says, by the keys of lora-doctor's own config."""
         return {
             "data": self.data,
+            "control": self.control,
             "captions.trigger": self.trigger,
             "model.path": self.model,
             "recipe": self.recipe,

@@ -110,9 +110,7 @@ def _names(paths: Iterable[Path]) -> str:
     return " and ".join(map(str, paths))
 
 
-def _placed(
-    parts: Mapping[str, nn.Module], paths: Iterable[Path], key: str
-) -> dict[str, tuple[Any, list[Update]]]:
+def _placed(parts: Mapping[str, nn.Module], paths: Iterable[Path], key: str) -> dict[str, tuple[Any, list[Update]]]:
     """Layers that files change, with all that they add there; nothing is changed before all of them fit."""
     layers = {f"{part}.{n}": m for part, module in parts.items() for n, m in module.named_modules()}
     found: dict[str, tuple[Any, list[Update]]] = {}

@@ -24,11 +24,15 @@ PART = 34  # bytes per token and channel that one block keeps for its backward p
 
 
 class Sizes(NamedTuple):
-    """Images trained on, by size (width, height in pixels), and what the reading of the folders had to say."""
+    """Images trained on, by size (width, height in pixels), and what the reading of the folders had to say.
+
+    control: control images, by the size they are shown in.
+    """
 
     buckets: Counter[tuple[int, int]]
     notes: tuple[str, ...]
     trained: int
+    control: Counter[tuple[int, int]]
 
 
 class Share(NamedTuple):
@@ -90,7 +94,8 @@ def _activations(job: Job, edge: int) -> Share | None:
     if size is None or job.model.family == "sdxl":
         return None  # a UNet's blocks differ too much for one number
     scale = 32 if job.model.family == "sana" else 16
-    tokens = (edge // scale) ** 2 + (family.prompt_tokens if job.model.family == "flux2-klein" else 0)
+    shown = 1 + max(len(data.control) for data in job.data)  # control images are tokens as the noisy one's are
+    tokens = shown * (edge // scale) ** 2 + (family.prompt_tokens if job.model.family == "flux2-klein" else 0)
     each = job.training.batch_size * tokens * size.width
     blocks = sum(size.blocks)
     kept = each * (2 * blocks + PART) if job.memory.gradient_checkpointing else each * PART * blocks
@@ -105,7 +110,8 @@ def sizes_of(job: Job) -> Sizes:
     found = read_pictures(job)
     apart = split(found.pictures, job.validation.held_out)
     items = items_of(job, apart.train)
-    return Sizes(Counter(item.bucket for item in items), (*found.notes, apart.sentence), len(apart.train))
+    views = Counter(view.size for item in items for view in item.views)
+    return Sizes(Counter(item.bucket for item in items), (*found.notes, apart.sentence), len(apart.train), views)
 
 
 def speed(job: Job) -> float | None:
@@ -117,7 +123,7 @@ def speed(job: Job) -> float | None:
 def lines(job: Job, reached: Coverage) -> Iterator[str]:
     """The dry run's figures."""
     every = phases(job)
-    *smaller, (sizes, notes, trained) = [sizes_of(phase.job) for phase in every]
+    *smaller, (sizes, notes, trained, views) = [sizes_of(phase.job) for phase in every]
     edge = max(max(size) for size in sizes)
     steps, seen = job.training.steps, job.images_per_step
     yield from notes
@@ -128,6 +134,8 @@ def lines(job: Job, reached: Coverage) -> Iterator[str]:
         yield f"growth      from step {every[-1].start + 1:,} on at {every[-1].edge} px{early}"
     yield f"buckets     {_buckets(sizes)}"
     shown = steps * seen / max(1, trained)
+    if views:
+        yield f"control     {_buckets(views)}"
     yield f"steps       {steps:,} of {seen} image{'s' * (seen != 1)}: {shown:.3g} exposures per image"
     share = f"{reached.weights_share:.1%} of their weights"
     yield f"reach       {reached.matched_modules} of {reached.total_modules} layers, {share}"

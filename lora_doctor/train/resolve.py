@@ -108,7 +108,11 @@ def _values(plan: Plan, told: Mapping[str, Any]) -> Values:
     """Every native key that has a value."""
     written, defaults = (_native(plan), {}) if plan.trainer == OWN else foreign_values(plan)
     said = {key: Value(*pair) for key, pair in written.items()}
-    said |= {key: Value(value, _flag(key)) for key, value in told.items() if value is not None and key != "data"}
+    said |= {
+        key: Value(value, _flag(key))
+        for key, value in told.items()
+        if value is not None and key not in ("data", "control")
+    }
     own = {key: Value(field.default, DEFAULT) for key, field in SINGLE.items() if field.default is not None}
     name = said["recipe"].value if "recipe" in said else None
     stated = {key: Value(*pair) for key, pair in defaults.items()}
@@ -275,13 +279,22 @@ def _data(plan: Plan, told: Mapping[str, Any], values: Values) -> tuple[Data, ..
         listing = list_folder(Path(folder), recursive=True)
         if listing is None:
             raise SourceError(f"--data {folder}: is no folder that can be read")
-        found = (Data(Path(folder).absolute(), listing.images, resolution=edges),)
+        control = _told_control(told)
+        names = tuple(name for name in listing.images if not _inside(listing.folder / name, control))
+        found = (Data(Path(folder).absolute(), names, resolution=edges, control=control),)
     if not found:
         raise SourceError("which images? a `[[data]]` table with `folder`, or --data DIR")
     for each in found:
         if not each.names:
             raise SourceError(f"{each.folder} holds no image: png, jpg, webp and the like are read")
     return found
+
+
+def _told_control(told: Mapping[str, Any]) -> tuple[Path, ...]:
+    folder = told.get("control")
+    if folder is not None and not Path(folder).is_dir():
+        raise SourceError(f"--control {folder}: is no folder that can be read")
+    return () if folder is None else (Path(folder).absolute(),)
 
 
 def _edges(value: Any) -> tuple[int, ...]:

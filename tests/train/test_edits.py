@@ -313,3 +313,33 @@ def test_edits_of_training_pairs_are_no_copies(klein_folder: Path, tmp_path: Pat
     folder.samples.write_text("\n".join(bare) + "\n")
     call("diagnose", str(job.output), "--report", str(tmp_path / "page.html"))
     assert 'class="cell copied"' in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_flags_alone_train_an_edit(klein_folder: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
+    make_images(tmp_path / "images")
+    make_images(tmp_path / "before")
+    (tmp_path / "before" / "spare.png").write_bytes((tmp_path / "before" / "0.png").read_bytes())
+    flags = ["--data", "images", "--control", "before", "--model", klein_folder, "--steps", "4", "--resolution", "64"]
+    told = call("train", *flags, "--output", "run", "--dry-run", "--no-preflight")
+    assert told.code == 0
+    assert "control     64x64: 6" in told.out
+    assert "without a target, not used: spare.png" in told.out
+    refused = call("train", *flags[:2], "--control", "nowhere", *flags[4:], "--output", "run", "--dry-run")
+    assert refused.code == 2
+    assert "--control nowhere" in refused.err
+
+
+def test_swapped_folders_stop_training(klein_folder: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
+    make_images(tmp_path / "before")
+    make_images(tmp_path / "after")
+    config = f'output = "run"\n[model]\npath = {str(klein_folder)!r}\n[[data]]\nfolder = "before"\ncontrol = "after"\n'
+    (tmp_path / "run.toml").write_text(config + "[training]\nsteps = 1\n[buckets]\nresolution = 64\n")
+    refused = call("train", "run.toml")
+    assert refused.code == 1
+    assert "error[pairs-swapped]" in refused.out
+    (tmp_path / "run.toml").write_text(
+        config.replace("before", "x").replace("after", "before").replace("x", "after") + "[training]\nsteps = 1\n"
+    )
+    assert "pairs-swapped" not in call("lint", "run.toml").out
+    (tmp_path / "before" / "3.png").unlink()
+    assert "error[pairs-do-not-match]" in call("lint", "run.toml").out
