@@ -44,22 +44,23 @@ def cases(part: int, nth: int) -> Iterator[Case]:
     common: dict[str, Any] = {"seed": seed, "reported": part == 1}
     yield Case("subject", subject, number=(12, 8, 16)[nth % 3], settings=_steps(160), **common)
     yield Case("memorised", subject, number=3 + nth % 2, held=4 * (1 - nth % 2), settings=_steps(280, 1.5), **common)
-    yield Case("loud", subject, settings=_steps(120) | {"adapter.alpha": (64, 32)[nth % 2]}, **common)
-    alike = _steps(200, 1.5) | {"adapter.rank": 64, "adapter.alpha": 64, "captions.dropout": 0.0}
+    yield Case("burnt", subject, settings=_steps(60, 60), **common)
+    yield Case("loud", subject, settings=_steps(80, 4) | {"adapter.alpha": (64, 32)[nth % 2]}, **common)
+    alike = _steps(120, 4) | {"adapter.rank": 64, "adapter.alpha": 64, "captions.dropout": 0.0}
     yield Case("alike", subject, number=8, alike=True, settings=alike, **common)
-    yield Case("hot", subject, settings=_steps(80, (10, 5, 20)[nth % 3]), **common)
-    yield Case("creature", creature, number=4, settings=_steps(280, 1.5), **common)
-    yield Case("style", style, number=14, settings=_steps(160), **common)
-    yield Case("plain", subject, number=10, held=3, pool="plain", settings=_steps(120), **common)
-    yield Case("under", subject, settings=_steps(80, 0.1), **common)
-    yield Case("stopped", subject, number=5, held=4 * (nth % 2), settings=_steps(120), **common)
+    yield Case("style", style, number=14, settings=_steps(80, 4), **common)
+    yield Case("creature", creature, number=4, settings=_steps(120, 4), **common)
+    yield Case("plain", subject, number=10, held=3, pool="plain", settings=_steps(80, 4), **common)
+    yield Case("under", subject, settings=_steps(60, 0.3), **common)
+    yield Case("stopped", subject, number=5, held=4 * (nth % 2), settings=_steps(60, 4), **common)
+    yield Case("hot", subject, settings=_steps(80, (10, 20, 40)[nth % 3]), **common)
     one_tint = "monochrome" if part else "sepia"  # the limits' part knows no other told well
-    yield Case("tinted", one_tint, number=10, settings=_steps(120), **common)
-    yield Case("palette", subject, number=10, pool="palette", settings=_steps(120), **common)
-    yield Case("leak", subject, trigger="star", settings=_steps(120), **common)
-    yield Case("logo", subject, number=8, pool="logo", settings=_steps(120), **common)
-    yield Case("frozen", subject, frozen=0.3, settings=_steps(80), **common)
-    yield Case("stalled", subject, settings=_steps(80, 0.05) | {"precision.adapter": "bf16"}, **common)
+    yield Case("tinted", one_tint, number=10, settings=_steps(80, 4), **common)
+    yield Case("palette", subject, number=10, pool="palette", settings=_steps(80, 4), **common)
+    yield Case("leak", subject, trigger="star", settings=_steps(80, 4), **common)
+    yield Case("logo", subject, number=8, pool="logo", settings=_steps(60, 4), **common)
+    yield Case("frozen", subject, frozen=0.3, settings=_steps(60, 4), **common)
+    yield Case("stalled", subject, settings=_steps(60, 0.05) | {"precision.adapter": "bf16"}, **common)
 
 
 def _steps(steps: int, times: float = 1.0) -> dict[str, Any]:

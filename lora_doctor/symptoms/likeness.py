@@ -4,6 +4,9 @@ Windows of every training picture, at several sizes and places and both ways rou
 small evened-out Lab pictures. How near is near is told by the training set itself: the distance of each picture to the
 others' windows. The nearest candidates are then looked at with the dataset exam's fingerprints and corners.
 
+A caption alone brings a picture near: a small figure at the place and on the ground that it names. So what the base
+model made of the same prompt and seed is the measure where there is such a sample: a copy comes far nearer than that.
+
 Nearest-neighbour ratios with a held-out (here: leave-one-out) baseline follow Meehan et al. 2020 (arXiv:2004.05675);
 the ratio of the first to the second neighbour is Yoon et al. 2023's and Bonnaire et al. 2025's criterion (1/3).
 """
@@ -11,7 +14,7 @@ the ratio of the first to the second neighbour is Yoon et al. 2023's and Bonnair
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -31,6 +34,7 @@ TRIES = 6  # nearest training pictures that are looked at closely
 THIRD = 1 / 3
 NEAR = 0.5  # of the closest pair of different training pictures: nearer is the same picture
 COLOUR = 0.5  # weight of colour beside lightness
+RECALLED = 0.3  # of the base's distance at the same prompt and seed: lab, healthy runs .33 to .6, copies .15 to .29
 FEWEST = 3  # training pictures without which there is no baseline
 SHAPE_STEP = 0.08  # shapes (log of width by height) that share their windows
 
@@ -57,11 +61,16 @@ class Likeness(NamedTuple):
 
 
 class Side(NamedTuple):
-    """Pictures of one kind: what the exam and `pixels` found, and their steps (training pictures have none)."""
+    """Pictures of one kind: what the exam and `pixels` found, and their steps (training pictures have none).
+
+    slots: what tells samples of one prompt and seed from others; trained: whether the prompt is a training caption.
+    """
 
     images: Images
     pixels: Array
     steps: Sequence[int | None] = ()
+    slots: Sequence[Hashable] = ()
+    trained: Sequence[bool] = ()
 
 
 def likeness(samples: Side, training: Side, cache: Cache, copies: Iterable[Sequence[str]] = ()) -> Likeness | None:
@@ -77,11 +86,18 @@ def likeness(samples: Side, training: Side, cache: Cache, copies: Iterable[Seque
     usual = _leave_one_out(training.pixels, own, windows, groups)
     if not len(usual):
         return None
-    search = _Search(samples, training, own, groups, windows, usual, _Judges(samples.images, training.images, cache))
+    judges = _Judges(samples.images, training.images, cache)
+    search = _Search(samples, training, own, groups, windows, usual, judges, _base(samples, windows))
     found = [_look(search, place) for place in range(len(samples.images))]
     matches = tuple(each.match for each in found if each.match is not None)
-    signals = _signals(samples, found, float(np.median(usual)), matches, len(own))
+    signals = (*_signals(samples, found, float(np.median(usual)), matches, len(own)), *_recalled(samples, found))
     return Likeness(signals, matches, tuple((each.picture, each.first) for each in found))
+
+
+def _base(samples: Side, windows: _Windows) -> dict[Hashable, Array]:
+    """How far from each training picture the base model's samples lie, by slot."""
+    places = [place for place, _ in enumerate(samples.slots) if samples.steps[place] == 0]
+    return {samples.slots[i]: windows.distances(samples.pixels[i])[0] for i in places if samples.pixels["ok"][i]}
 
 
 class _Search(NamedTuple):
@@ -94,15 +110,20 @@ class _Search(NamedTuple):
     windows: _Windows
     usual: Array
     judge: _Judges
+    base: Mapping[Hashable, Array]
 
 
 class _Found(NamedTuple):
-    """A sample's nearest training picture, the distance to it and to the next that is no copy of it; NaN for none."""
+    """A sample's nearest training picture, the distance to it and to the next that is no copy of it; NaN for none.
+
+    recalled: the distance by that of the base's sample of the same slot.
+    """
 
     picture: str = ""
     first: float = float("nan")
     second: float = float("nan")
     match: Match | None = None
+    recalled: float = float("nan")
 
 
 def _look(search: _Search, place: int) -> _Found:
@@ -116,14 +137,17 @@ def _look(search: _Search, place: int) -> _Found:
     other = next((int(i) for i in order if groups[own[i]] != groups[own[first]]), None)
     names = search.training.images.names
     limit = NEAR * float(np.quantile(search.usual, 0.05))
-    match = _match(place, distances, flipped, order, own, search.judge, limit)
+    base = search.base.get(samples.slots[place]) if samples.slots else None
+    brought = distances / np.maximum(base, 1e-6) if base is not None else np.zeros(len(distances))
+    match = _match(place, distances, flipped, order, own, search.judge, limit, brought)
     told = None
     if match is not None:
         picture, how, distance = match
         sample, usual = samples.images.names[place], float(np.median(search.usual))
         told = Match(sample, samples.steps[place], names[picture], how, distance, usual)
     second = float("nan") if other is None else float(distances[other])
-    return _Found(names[own[first]], float(distances[first]), second, told)
+    recalled = float("nan") if base is None else float(brought[first])
+    return _Found(names[own[first]], float(distances[first]), second, told, recalled)
 
 
 def _places(side: Side) -> Array:
@@ -238,17 +262,31 @@ class _Judges:
 
 
 def _match(
-    place: int, distances: Array, flipped: Array, order: Array, own: Array, judge: _Judges, limit: float
+    place: int, distances: Array, flipped: Array, order: Array, own: Array, judge: _Judges, limit: float, brought: Array
 ) -> tuple[int, str, float] | None:
-    """The training picture that a sample shows, if any."""
+    """The training picture that a sample shows, if any; corners that agree need no other proof."""
     for i in order[:TRIES].tolist():
         how = judge.same(place, int(own[i]))
-        if how:
+        if how and (how == "cropped" or brought[i] < RECALLED):
             return int(own[i]), how, float(distances[i])
     first = int(order[0])
-    if distances[first] < limit:
+    if distances[first] < limit and brought[first] < RECALLED:
         return int(own[first]), "mirrored" if flipped[first] else "composition", float(distances[first])
     return None
+
+
+def _recalled(samples: Side, found: Sequence[_Found]) -> tuple[Signal, ...]:
+    """How near samples of training captions have come, by the base's of the same seeds; the median of each step."""
+    by_step: dict[int, list[float]] = defaultdict(list)
+    for place, trained in enumerate(samples.trained):
+        step = samples.steps[place]
+        if trained and step and np.isfinite(found[place].recalled):
+            by_step[step].append(found[place].recalled)
+    if not by_step:
+        return ()
+    steps = tuple(sorted(by_step))
+    values = tuple(float(np.median(by_step[step])) for step in steps)
+    return (Signal("recall", steps, values, tuple(len(by_step[step]) for step in steps), 1.0, "step 0"),)
 
 
 def _signals(

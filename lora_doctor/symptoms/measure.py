@@ -63,7 +63,7 @@ def examine(
         found += monitored(rows)
         weighed = _weighed(run, store, tell)
         found += signals_of(run.checkpoints, weighed, _bf16_rate(run.plan))
-        like, seen, aside = _images(run, store, tell)
+        like, seen, aside = _images(run, said, store, tell)
         found += seen
     finally:
         store.close()
@@ -145,7 +145,9 @@ def _bf16_rate(plan: Plan | None) -> float | None:
     return float(rate) if isinstance(rate, (int, float)) and rate > 0 else None
 
 
-def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None, list[Signal], list[Aside]]:
+def _images(
+    run: Run, said: Captioned, store: Cache, tell: Tell | None
+) -> tuple[Likeness | None, list[Signal], list[Aside]]:
     samples = evenly(run.samples)
     if not samples:
         return None, [], []
@@ -163,7 +165,9 @@ def _images(run: Run, store: Cache, tell: Tell | None) -> tuple[Likeness | None,
     if training is not None:
         shown, own = training
         copies = [group.names for group in together(shown, store).copies]
-        side = Side(images, _drawn_freely(samples, pixels), [s.step if s.strength == 1.0 else None for s in samples])
+        steps = [each.step if each.strength == 1.0 else None for each in samples]
+        slots = [(each.slot or each.prompt, each.seed) for each in samples]
+        side = Side(images, _drawn_freely(samples, pixels), steps, slots, _trained(samples, said))
         like = likeness(side, Side(shown, own), store, copies)
         found += like.signals if like else ()
     return like, found, aside
@@ -223,12 +227,18 @@ def training_files(run: Run) -> tuple[Path, list[str]] | None:
 
 def _trained_prompts(run: Run, said: Captioned) -> int | None:
     """How many samples were made with a training caption: where copies show first."""
-    trained = sum(each.kind == "training" for each in run.samples)
-    prompts = [each.prompt for each in run.samples if each.prompt]
-    if trained or not prompts or not said.texts:
-        return trained or None
+    trained = sum(_trained(run.samples, said))
+    told = any(each.prompt for each in run.samples) and said.texts
+    return trained if trained or told else None
+
+
+def _trained(samples: Sequence[Sample], said: Captioned) -> list[bool]:
+    """Whether each sample's prompt is a training caption, by its kind or its words."""
     captions = {" ".join(text.lower().split()) for text in said.texts}
-    return sum(" ".join(prompt.lower().split()) in captions for prompt in prompts)
+    return [
+        each.kind == "training" or (bool(each.prompt) and " ".join(each.prompt.lower().split()) in captions)
+        for each in samples
+    ]
 
 
 def reasons(run: Run, asked: bool = False) -> dict[str, str]:
@@ -245,6 +255,7 @@ def reasons(run: Run, asked: bool = False) -> dict[str, str]:
     logs = "no logs" if not run.curves else "not logged"
     named = {
         **dict.fromkeys(("copied_share", "likeness"), training or "fewer than three training images"),
+        "recall": training or first or "no samples of training captions",
         "gap_share": training or "fewer than six training images",
         **dict.fromkeys(("diversity", "sameness"), first or "fewer than three prompts at each step"),
         **dict.fromkeys(("response", "grid"), first),

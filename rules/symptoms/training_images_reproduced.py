@@ -37,13 +37,15 @@ def check(course: Course):
     shown = words.exposures(since)
     how = f", after {shown:,.0f} showings of each image" if shown else ""
     says = "the loss on training images fell far below that on others: pictures are being learned by heart"
-    if course.raised("likeness"):
+    if course.raised("recall"):
+        says = "training captions bring their pictures back, far nearer than step 0: they are learned by heart"
+    elif course.raised("likeness"):
         says = "samples lie nearer to training images than those to one another: pictures are being learned by heart"
     if copied:
         says = f"{copied.value:.0%} of the samples show a training image again{how}: pictures are learned by heart"
     yield course.weigh(
         says,
-        main=("copied_share", "likeness", "heldout_gap", "augmentation_gap"),
+        main=("copied_share", "recall", "likeness", "heldout_gap", "augmentation_gap"),
         also=("gap_share", "heldout_rise", "exposures"),
         advice=(
             words.stop_at(course.before(since), "the last step without copies"),

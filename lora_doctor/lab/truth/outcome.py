@@ -150,6 +150,8 @@ def labels(found: Outcome, base: Outcome) -> dict[str, bool | None]:
     told = {name: _label(value, LIMITS[name]) for name, value in lost.items()}
     if any(told[name] for name in HARMS) and told["under-trained"] is not False:
         told["under-trained"] = None  # what is broken can't show what it has learned
+    if told["prompt-ignored"] or told["base-forgotten"]:
+        told["artefacts-at-high-strength"] = None  # nor, at strength 1 already, what more strength would break
     return told
 
 
