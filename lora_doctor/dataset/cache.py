@@ -77,7 +77,8 @@ class Cache:
             "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INT, changed INT, digest BLOB)"
             " WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS facts"
-            " (digest BLOB PRIMARY KEY, record BLOB, points BLOB, descriptors BLOB, edges BLOB) WITHOUT ROWID;"
+            " (digest BLOB PRIMARY KEY, record BLOB, points BLOB, descriptors BLOB, edges BLOB, grey BLOB)"
+            " WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS sets (digest BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS more (kind TEXT, digest BLOB, value BLOB, PRIMARY KEY (kind, digest))"
             " WITHOUT ROWID;"
@@ -100,7 +101,8 @@ class Cache:
     def keep(self, path: str, stamp: Stamp, digest: bytes, record: bytes, features: Features | None) -> None:
         """Remember one file; `commit` makes it last."""
         if features is not None:
-            self._waiting.append(("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)", (digest, record, *features)))
+            values = (digest, record, *features)
+            self._waiting.append(("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?)", values))
         self._waiting.append(("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (_key(path), *stamp, digest)))
 
     def features(self, digests: Sequence[bytes]) -> Iterable[tuple[bytes, Features]]:
@@ -108,9 +110,9 @@ class Cache:
         for start in range(0, len(digests), AT_A_TIME):
             part = digests[start : start + AT_A_TIME]
             marks = ",".join("?" * len(part))
-            query = f"SELECT digest, points, descriptors, edges FROM facts WHERE digest IN ({marks})"
-            for digest, points, descriptors, edges in self._base.execute(query, part):
-                yield digest, Features(points, descriptors, edges)
+            query = f"SELECT digest, points, descriptors, edges, grey FROM facts WHERE digest IN ({marks})"
+            for digest, *features in self._base.execute(query, part):
+                yield digest, Features(*features)
 
     def of_set(self, digest: bytes) -> str | None:
         """What was found out about a set of files with these names and contents."""

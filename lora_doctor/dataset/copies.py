@@ -2,7 +2,8 @@
 
 Coarse structure finds whole copies, by the number of differing bits in any of eight orientations. Corners find crops,
 frames and small turns: two images with enough equal corners are candidates, and a similarity transform must agree
-with them. No list of pairs is kept: each pair that holds joins two groups.
+with them. Each candidate is looked at twice (`compare`). No list of pairs is kept: each pair that holds joins two
+groups.
 """
 
 from __future__ import annotations
@@ -11,17 +12,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.cache import Cache
-from lora_doctor.dataset.facts import Features
-from lora_doctor.dataset.fingerprint import RASTER
+from lora_doctor.dataset.compare import Judge
 from lora_doctor.dataset.record import Images
 
-SAME = 31  # bits of 256: Meta's threshold for PDQ; nothing else is asked
-ALIKE = 64  # bits: told apart from chance by corners, or by colour where there are few images
+ALIKE = 64  # bits of 256 that candidates may differ in; unrelated pictures differ in 96 at least
 FLAT = 2.0  # texture below which a fingerprint says nothing
 MANY = 5000  # images above which turned copies are not looked for (only mirrored ones)
 MOST = 20_000  # images above which crops are not looked for
@@ -31,11 +29,6 @@ CROWD = 12  # equal keys that say nothing any more
 VOTES = 1.3  # equal keys, each counted for less the more corners have it
 TRIES = 3  # candidates that an image may fail with, the likeliest first
 LIKELIEST = 30  # candidates of an image that are kept at all
-CLOSE = 64  # bits of 256 by which the surroundings of equal corners may differ
-INLIERS = 10  # corners that agree with one transform
-SPREAD = 0.04  # of the picture that they must span: a watermark is no copy
-OFF = 3.0  # pixels they may be off on the raster
-THUMB = 14.0  # mean distance of Lab thumbnails (levels) under which a copy is believed without corners
 
 
 class Group(NamedTuple):
@@ -46,29 +39,28 @@ class Group(NamedTuple):
 
 
 def find_copies(images: Images, cache: Cache) -> list[Group]:
-    """Every group, by its first member."""
-    sound = images.sound()
-    joined = _Groups(len(images))
-    records = images.records
+    """Every group, by its first member. Equal images are one group, which takes part in another by its first."""
+    sound, records = images.sound(), images.records
+    equal, alike = _Groups(len(images)), _Groups(len(images))
     for how, pair in _equal(records, sound):
-        if joined.first(pair[0]) != joined.first(pair[1]):
-            joined.join(*pair, how)
-    alone = np.array([place for place in sound.tolist() if joined.first(place) == place], np.int64)
+        if equal.first(pair[0]) != equal.first(pair[1]):
+            equal.join(*pair, how)
+    alone = np.array([place for place in sound.tolist() if equal.first(place) == place], np.int64)
     textured = alone[records["texture"][alone] >= FLAT]
     judge = Judge(records, cache)
     for first, second, distance, turned in _alike(records, textured):
-        if joined.first(first) != joined.first(second) and judge.same(first, second, distance, turned):
-            joined.join(first, second, "near" if turned == 0 else "mirrored")
+        if alike.first(first) != alike.first(second) and judge.same(first, second, distance, turned):
+            alike.join(first, second, "near" if turned == 0 else "mirrored")
     tried: Counter[int] = Counter()
-    roots = np.array([joined.first(place) for place in range(len(images))], np.int64)
+    roots = np.array([alike.first(place) for place in range(len(images))], np.int64)
     for first, second in _sharing_corners(records, textured, roots, cache):
-        if joined.first(first) == joined.first(second) or max(tried[first], tried[second]) >= TRIES:
+        if alike.first(first) == alike.first(second) or max(tried[first], tried[second]) >= TRIES:
             continue
-        if judge.inliers(first, second) >= INLIERS:
-            joined.join(first, second, "cropped")
+        if judge.cropped(first, second):
+            alike.join(first, second, "cropped")
         else:
             tried.update((first, second))
-    return joined.groups()
+    return sorted([*equal.groups(), *alike.groups()])
 
 
 class _Groups:
@@ -153,78 +145,6 @@ def _alike(records: Array, places: Array) -> Iterator[tuple[int, int, int, int]]
             near = np.flatnonzero(bits <= ALIKE)
             for row, other, distance in zip(rows[near].tolist(), others[near].tolist(), bits[near].tolist()):
                 yield int(places[start + row]), int(places[other]), distance, number
-
-
-class Judge:
-    """Looks twice at a pair."""
-
-    def __init__(self, records: Array, cache: Cache) -> None:
-        self._records = records
-        self._cache = cache
-        self._kept: dict[bytes, Features] = {}
-
-    def same(self, first: int, second: int, distance: int, variant: int) -> bool:
-        if distance <= SAME:
-            return True
-        if variant == 0 and self.inliers(first, second) >= INLIERS:
-            return True
-        return self._colour(first, second, variant) <= THUMB
-
-    def _colour(self, first: int, second: int, variant: int) -> float:
-        """Mean distance of the thumbnails, brightness and contrast evened out."""
-        one, other = (
-            np.frombuffer(self._records["thumb"][place].tobytes(), np.uint8).reshape(8, 8, 3).astype(np.float32)
-            for place in (first, second)
-        )
-        if variant >= 4:
-            one = one.transpose(1, 0, 2)
-        one = one[:: -1 if variant % 4 >= 2 else 1, :: -1 if variant % 2 else 1]
-        one, other = (np.concatenate([_even(each[..., :1]), each[..., 1:] - 128.0], 2) for each in (one, other))
-        return float(np.abs(one - other).mean())
-
-    def inliers(self, first: int, second: int) -> int:
-        """Corners of both that one similarity transform maps on each other."""
-        one, other = self._features(first), self._features(second)
-        if len(one.points) < 2 * INLIERS or len(other.points) < 2 * INLIERS:
-            return 0
-        ours, theirs = (np.frombuffer(each.descriptors, np.uint8).reshape(-1, 32) for each in (one, other))
-        distances, partners = cv2.batchDistance(
-            ours, theirs, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=1, crosscheck=True
-        )
-        close = np.flatnonzero((partners[:, 0] >= 0) & (distances[:, 0] <= CLOSE))
-        if len(close) < INLIERS:
-            return 0
-        here = np.frombuffer(one.points, np.uint8).reshape(-1, 2)[close].astype(np.float32)
-        there = np.frombuffer(other.points, np.uint8).reshape(-1, 2)[partners[close, 0]].astype(np.float32)
-        cv2.setRNGSeed(0)
-        matrix, kept = cv2.estimateAffinePartial2D(
-            here,
-            there,
-            method=cv2.RANSAC,
-            ransacReprojThreshold=OFF,
-            maxIters=400,
-        )
-        if matrix is None:
-            return 0
-        agreeing = kept.ravel() > 0
-        count, scale = int(agreeing.sum()), float(np.hypot(matrix[0, 0], matrix[1, 0]))
-        if not 0.3 < scale < 3.3:
-            return 0
-        one_hull, other_hull = (cv2.contourArea(cv2.convexHull(points[agreeing])) for points in (here, there))
-        return count if max(one_hull, other_hull) >= SPREAD * RASTER * RASTER else 0
-
-    def _features(self, place: int) -> Features:
-        digest = self._records["digest"][place].tobytes()
-        if digest not in self._kept:
-            if len(self._kept) > 4096:
-                self._kept.clear()
-            self._kept |= dict(self._cache.features([digest]))
-        return self._kept.get(digest, Features(b"", b""))
-
-
-def _even(lightness: Array) -> Array:
-    spread = float(lightness.std())
-    return (lightness - lightness.mean()) * (32.0 / max(spread, 4.0))
 
 
 def _sharing_corners(records: Array, places: Array, roots: Array, cache: Cache) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import zlib
 from typing import NamedTuple
 
 import cv2
@@ -17,6 +18,7 @@ from lora_doctor.dataset.facts import Features, ImageFacts
 
 MAX_BYTES = 1024**3
 LARGE = 1200  # pixels of the shorter side: a copy a quarter as large shows where the edges are
+TINY = 8  # pixels of a side, below which nothing is measured
 NO_FEATURES = Features(b"", b"")
 
 
@@ -80,6 +82,8 @@ def _measured(known: ImageFacts, header: Header, image: Array, alpha: Array | No
     transparent, hidden = _below(image, alpha)
     if alpha is not None:
         image = _on_white(image, alpha)
+    if min(image.shape[:2]) < TINY:
+        return Examined(known._replace(transparent=transparent, hidden=hidden, pixels=zlib.crc32(image.tobytes())))
     times, step, small = _smaller(image)
     grey = cv2.cvtColor(step, cv2.COLOR_BGR2GRAY) if step.ndim == 3 else step
     sharp = sharpness.measure(image, grey, times)
@@ -96,12 +100,13 @@ def _measured(known: ImageFacts, header: Header, image: Array, alpha: Array | No
         black=light.black,
         middle=light.middle,
         white=light.white,
+        contrast=light.contrast,
         between=light.between,
         clipped=light.clipped,
         blur=None if sharp.blur is None else sharp.blur * factor,
         detail=None if sharp.detail is None else sharp.detail / factor if halved else sharp.detail,
         noise=sharp.noise,
-        blocks=None if header.format == "jpeg" or halved else tone.blocks(rows),
+        blocks=None if header.format == "jpeg" or halved or alpha is not None else tone.blocks(rows),
         bars=(
             round(left * header.width),
             round(top * header.height),

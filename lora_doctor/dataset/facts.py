@@ -6,7 +6,7 @@ import math
 import os
 from typing import NamedTuple
 
-VERSION = 5  # of the measurements: a cache of another version is not read
+VERSION = 6  # of the measurements: a cache of another version is not read
 
 
 LIMITS = ("lora-doctor", "this machine's memory", "can't be examined")  # in errors that are ours
@@ -36,8 +36,9 @@ class ImageFacts(NamedTuple):
     black: float | None = None  # 1st percentile of the brightest channel, levels
     middle: float | None = None  # its median
     white: float | None = None  # its 99.9th percentile
+    contrast: float | None = None  # levels between those percentiles, of the channel in which they are farthest apart
     between: float | None = None  # share of pixels whose brightest channel is neither black nor white (16 to 239)
-    clipped: float | None = None  # share of pixels with a channel at 254 or more, a white background left out
+    clipped: float | None = None  # share of pixels with a channel at 254 or more; no white background, no drawing
     blur: float | None = None  # radius (sigma) of the sharpest strong edges in their softest direction, pixels
     detail: float | None = None  # the share of its width that its finest detail needs: 0.5 after enlarging twice
     noise: float | None = None  # standard deviation in the flattest parts, levels
@@ -72,11 +73,12 @@ class ImageFacts(NamedTuple):
 
 
 class Features(NamedTuple):
-    """Corners of one image, for telling crops and turned copies, and where its edges are; kept on disk."""
+    """What a second look at two images needs: kept on disk, not in memory."""
 
     points: bytes  # x, y as uint8 pairs, pixels of a copy whose longer side has 208
     descriptors: bytes  # 32 bytes a point
     edges: bytes = b""  # which cells of a grid have strong edges, a bit each (`overlay`)
+    grey: bytes = b""  # 32 x 32 pixels
 
 
 SUFFIXES = {

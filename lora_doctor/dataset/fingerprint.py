@@ -11,6 +11,7 @@ from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.facts import Features
 
 RASTER = 208  # pixels of the longer side on which corners are found
+SIDE = 32  # pixels each way of the copy that two images are compared by
 CORNERS = 90
 GRID = 96  # cells each way, whatever the image's shape: corners fall on corners
 STRONGEST = 0.2  # of the cells
@@ -32,13 +33,16 @@ def measure(small: Array) -> Fingerprint:
     """Of a copy (BGR or one channel) whose longer side has RASTER pixels."""
     colour = small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
     grey = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY)
-    block = cv2.dct(cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32))[1:17, 1:17]
+    square = cv2.resize(grey, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_AREA)
+    block = cv2.dct(square.astype(np.float32))[1:17, 1:17]
     tiny = cv2.resize(colour, (8, 8), interpolation=cv2.INTER_AREA)
     return Fingerprint(
         bits(block),
         float(np.sqrt((block**2).mean())) / 64 * 16,
         cv2.cvtColor(tiny, cv2.COLOR_BGR2LAB).tobytes(),
-        corners(grey)._replace(edges=edges(grey)),
+        corners(grey)._replace(
+            edges=edges(grey), grey=cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA).tobytes()
+        ),
     )
 
 

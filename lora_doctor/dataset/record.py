@@ -11,8 +11,8 @@ from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.facts import ImageFacts
 
 FLOATS = (
-    "transparent", "hidden", "chroma", "black", "middle", "white", "between", "clipped", "blur", "detail", "noise",
-    "blocks", "texture",
+    "transparent", "hidden", "chroma", "black", "middle", "white", "contrast", "between", "clipped", "blur", "detail",
+    "noise", "blocks", "texture",
 )  # fmt: skip
 KEPT = 20_000  # images whose facts stay unpacked, for the rules: 2 KB each
 BLOCK = 1000  # images unpacked at once

@@ -26,6 +26,7 @@ STRONG = 0.0025  # share of all pixels whose gradients count
 SHARPEST = 20  # percentile of their blur that is reported
 MIN_EDGES = 30  # such pixels, below which nothing is said
 MIN_SECTOR = 100  # such pixels, below which a direction is not judged by itself
+ALONE = 5.0  # times the blur in the directions beside; motion came to 3.3
 LOPSIDED = 0.2  # energy of the gradients in one direction, as a share of those across it
 CONSIDERED = 0.45  # share of the tiles' pixels that are looked at at all
 SAMPLE = 4000  # pixels that a share is estimated from
@@ -108,13 +109,27 @@ def _blur(mosaic: Array, pixels: int, noise: float) -> float | None:
     considered = Gradients(strength[at], again[at])
     count, floor = int(STRONG * pixels), GAIN * max(1.5, noise)
     own = [considered.at(where) for where in _directions(x[at], y[at])]
-    found = [_edge_blur(each, count // 4, floor) for each in own if each.strength.size >= MIN_SECTOR]
+    found = [_edge_blur(each, count // 4, floor) if each.strength.size >= MIN_SECTOR else None for each in own]
     softest = _hardly_any(own)
     if softest is not None:  # of points and blades of grass, motion leaves streaks: weak gradients along them count too
         weak = Gradients(strength, again).at(_directions(x, y)[softest])
-        found += [_edge_blur(weak, count // 4, floor)] if weak.strength.size >= MIN_SECTOR else []
-    known = [blur for blur in found if blur is not None]
-    return max(known) if known else _edge_blur(considered, count, floor)
+        streaks = _edge_blur(weak, count // 4, floor) if weak.strength.size >= MIN_SECTOR else None
+        found[softest] = max((each for each in (found[softest], streaks) if each is not None), default=None)
+    return _softest(found) if any(each is not None for each in found) else _edge_blur(considered, count, floor)
+
+
+def _softest(found: list[float | None]) -> float:
+    """The blur in the direction that is blurred most.
+
+    Motion blurs the directions beside its own too. One that is soft by itself has no edges, but a shadow or a slope.
+    """
+    known = [each if each is not None else 0.0 for each in found]
+    beside = [[found[at - 1], found[(at + 1) % 4]] for at in range(4)]
+    alone = [
+        blur > ALONE * max((each for each in near if each is not None), default=blur)
+        for blur, near in zip(known, beside)
+    ]
+    return max(blur for blur, shadow in zip(known, alone) if not shadow)
 
 
 def _inside(mosaic: Array) -> Array:

@@ -22,7 +22,8 @@ import numpy as np
 
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.cache import Cache
-from lora_doctor.dataset.copies import ALIKE, FLAT, INLIERS, SAME, Judge, turned
+from lora_doctor.dataset.compare import SAME, Judge
+from lora_doctor.dataset.copies import ALIKE, FLAT, turned
 from lora_doctor.dataset.record import Images
 from lora_doctor.symptoms.signals import Signal
 
@@ -258,7 +259,7 @@ class _Judges:
         way = int(np.argmin(bits))
         if bits[way] <= SAME or (bits[way] <= ALIKE and self._judge.same(sample, other, bits[way], way)):
             return "whole" if way == 0 else "mirrored"
-        return "cropped" if self._judge.inliers(sample, other) >= INLIERS else ""
+        return "cropped" if self._judge.cropped(sample, other) else ""
 
 
 def _match(

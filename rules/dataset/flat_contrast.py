@@ -26,18 +26,11 @@ def check(images: ImageSet) -> Iterator[Finding]:
     """
     if images.plan.purpose.value == "style":
         return
-    flat = images.chosen(
-        lambda image: (
-            image.white is not None
-            and image.black is not None
-            and 0 < image.white - image.black < CONTRAST
-            and image.white >= DARK
-        )
-    )
+    flat = images.chosen(lambda image: 0 < (image.contrast or 0) < CONTRAST and (image.white or 0) >= DARK)
     if flat:
-        spans = [(image.white or 0) - (image.black or 0) for image in flat]
+        least = min(image.contrast or 0 for image in flat)
         yield images.finding(
             [image.name for image in flat],
-            f"{many(len(flat))} flat (from {min(spans):.0f} of 255 levels)",
+            f"{many(len(flat))} flat (from {least:.0f} of 255 levels)",
             "set black and white points",
         )

@@ -31,3 +31,20 @@ def check(images: ImageSet) -> Iterator[Finding]:
                 "use larger images or a lower resolution",
             )
             yield finding._replace(level=None if factor >= FAR_ENLARGED else "note")
+    if images.edge is not None and not images.plan.trainer:
+        yield from _smaller(images, images.edge)
+
+
+def _smaller(images: ImageSet, edge: int) -> Iterator[Finding]:
+    """What most trainers would enlarge, where it is not known which one it will be."""
+    small = [image for image in images.images if image.width and image.edge * ENLARGED < edge]
+    if small:
+        least = min(small, key=lambda image: image.edge)
+        sizes = f"smaller than {edge} px (down to {least.width}x{least.height})"
+        finding = images.finding(
+            [image.name for image in small],
+            f"{many(len(small))} {sizes}, which most trainers enlarge",
+            "use larger images or a lower resolution",
+        )
+        said = images.data.resolution.written and least.edge * FAR_ENLARGED < edge
+        yield finding._replace(level=None if said else "note")
