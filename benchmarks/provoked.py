@@ -30,7 +30,7 @@ from lora_doctor.lab.world.render import render
 from lora_doctor.lab.world.sheet import sheet
 from lora_doctor.lab.world.vocabulary import PIXELS
 from lora_doctor.train.loading import load_folder
-from lora_doctor.train.resolve import toml_value
+from lora_doctor.train.toml import toml_value
 
 COLUMNS = 12
 ROWS = "rows.json"

@@ -103,12 +103,15 @@ def run(request: Request) -> int:
 def _begun(request: Request) -> int | tuple[Job, Path | None]:
     """The job, and the checkpoint it goes on from; or an exit code, where there is nothing to train."""
     from lora_doctor.train.preflight import preflight
-    from lora_doctor.train.resolve import as_toml, resolve
+    from lora_doctor.train.resolve import resolve
+    from lora_doctor.train.toml import as_toml
 
     document, plan = _plan(request)
     if document is not None and not request.no_preflight and _is_refused(request, document):
         return 1
     job = resolve(plan, request.told)
+    if not (request.model or plan.model.setting.value):
+        _announce(f"no model is named: lora-doctor's own micro Klein is trained, at 64 px ({job.model.path})")
     resolved = as_toml(job)
     if document is None and not request.no_preflight:
         chosen = _document(job.output, as_toml(job, defaults=False))

@@ -39,8 +39,8 @@ FIELDS = (
     Field("recipe", "str", None, "a published recipe whose values stand where this file sets none; see `recipes/`"),
     Field("purpose", "str", None, "what the LoRA is for; thresholds depend on it", PURPOSES),
     Field("output", "str", None, "run folder: checkpoints, samples, logs", required=True),
-    Field("model", "table", None, "the base model", required=True),
-    Field("model.path", "str", None, "diffusers folder, single file or hub repository id", required=True),
+    Field("model", "table", None, "the base model; without it the micro Klein of lora-doctor is trained"),
+    Field("model.path", "str", None, "diffusers folder, single file or hub repository id"),
     Field(
         "model.family",
         "str",

@@ -140,7 +140,7 @@ def as_table(scores: dict[str, Score], number: int) -> str:
 
 def _pairs(options: argparse.Namespace) -> None:
     """The pairs that are learned from, and a config beside them."""
-    from lora_doctor.train.resolve import toml_value
+    from lora_doctor.train.toml import toml_value
 
     work: Path = options.work
     write_pairs(work / "pairs", edits(LEARNED, options.number, options.kinds), edge=PIXELS)

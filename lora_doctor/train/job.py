@@ -258,3 +258,23 @@ class Job(NamedTuple):
     def images_per_step(self) -> int:
         """Images of an optimiser step, of all processes."""
         return self.training.batch_size * self.training.accumulation * self.training.processes
+
+
+TABLES: dict[str, Any] = {
+    "adapter": Adapter,
+    "captions": Captions,
+    "edit": Edit,
+    "buckets": Buckets,
+    "growth": Growth,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "keeping": Keeping,
+    "precision": Precision,
+    "memory": Memory,
+    "timesteps": Timesteps,
+    "validation": Validation,
+    "saving": Saving,
+    "stop": Stop,
+    "logging": Logging,
+}  # those of the config that have defaults throughout
+DEFAULT = "default"  # the reason of a value that nobody chose

@@ -43,10 +43,7 @@ def folder_of(reference: str | None) -> Path:
         SourceError: there is none.
     """
     if not reference:
-        path = micro_klein()
-        if not path.is_dir():
-            raise SourceError("no model was given, and no micro model is installed: --model FOLDER (diffusers)")
-        return path
+        return micro_klein()
     path = Path(os.path.expandvars(reference)).expanduser()
     if path.is_file():
         raise SourceError(

@@ -11,38 +11,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lora_doctor.dialects.native import CONCEPTS
 from lora_doctor.dialects.native import TRAINER as OWN
-from lora_doctor.dialects.native_fields import FIELDS, Field, native_table
-from lora_doctor.plan import Dataset, Plan
+from lora_doctor.dialects.native_fields import FIELDS, Field
+from lora_doctor.plan import Plan
 from lora_doctor.recipes import RECIPES, Recipe
-from lora_doctor.setting import Setting, is_of_type
+from lora_doctor.setting import is_of_type
 from lora_doctor.source.document import SourceError
 from lora_doctor.train import job as parts
 from lora_doctor.train import stages
+from lora_doctor.train.data import data_of, where
 from lora_doctor.train.foreign import dropped_of, foreign_values
-from lora_doctor.train.job import Data, Job, Model
+from lora_doctor.train.job import DEFAULT, TABLES, Job, Model
 from lora_doctor.train.local import MICRO, folder_of, model_of
 from lora_doctor.train.optimizers import lacking
 
-TABLES: dict[str, Any] = {
-    "adapter": parts.Adapter,
-    "captions": parts.Captions,
-    "edit": parts.Edit,
-    "buckets": parts.Buckets,
-    "growth": parts.Growth,
-    "optimizer": parts.Optimizer,
-    "schedule": parts.Schedule,
-    "keeping": parts.Keeping,
-    "precision": parts.Precision,
-    "memory": parts.Memory,
-    "timesteps": parts.Timesteps,
-    "validation": parts.Validation,
-    "saving": parts.Saving,
-    "stop": parts.Stop,
-    "logging": parts.Logging,
-}
-DEFAULT = "default"
 CARD = "the model's card"
 PATHS = ("adapter.start_from", "adapter.stack_on", "adapter.merge", "memory.cache_folder")
 LISTS = ("adapter.stack_on", "adapter.merge")  # of which one may stand alone
@@ -76,7 +58,7 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
     if output is None or not output.value:
         raise SourceError("which run folder? `output` in the config, or --output DIR")
     model = model_of(plan, values["model.path"].value if "model.path" in values else None)
-    data, limits = _data(plan, told, values), _limits(values)
+    data, limits = data_of(plan, told, values["buckets.resolution"].value), _limits(values)
     tables = {name: _table(kind, name, values) for name, kind in TABLES.items()}
     job = Job(
         output=Path(output.value).expanduser().absolute(),
@@ -170,14 +152,6 @@ def _patterns(plan: Plan) -> Iterator[tuple[str, tuple[Any, str]]]:
             yield key, (setting.value, where(setting))
 
 
-def where(setting: Setting[Any]) -> str:
-    """`run.toml line 12`."""
-    if setting.place is None:
-        return setting.key
-    document = setting.place.document
-    return f"{Path(document.name).name} line {document.position(setting.place.span.start).line}"
-
-
 def _recipe(name: str | None) -> Values:
     if name is None:
         return {}
@@ -266,102 +240,6 @@ def _part(values: Values, name: str) -> Path | None:
     return path.absolute()
 
 
-def _data(plan: Plan, told: Mapping[str, Any], values: Values) -> tuple[Data, ...]:
-    """The folders of images, of the command line or of the config."""
-    from lora_doctor.dataset.listing import list_folder
-
-    edges = _edges(values["buckets.resolution"].value)
-    folder = told.get("data")
-    if folder is None:
-        overruled = edges if told.get("buckets.resolution") else None
-        found = tuple(_dataset(plan, number, edges, overruled) for number in range(len(plan.datasets)))
-    else:
-        listing = list_folder(Path(folder), recursive=True)
-        if listing is None:
-            raise SourceError(f"--data {folder}: is no folder that can be read")
-        control = _told_control(told)
-        names = tuple(name for name in listing.images if not _inside(listing.folder / name, control))
-        found = (Data(Path(folder).absolute(), names, resolution=edges, control=control),)
-    if not found:
-        raise SourceError("which images? a `[[data]]` table with `folder`, or --data DIR")
-    for each in found:
-        if not each.names:
-            raise SourceError(f"{each.folder} holds no image: png, jpg, webp and the like are read")
-    return found
-
-
-def _told_control(told: Mapping[str, Any]) -> tuple[Path, ...]:
-    folder = told.get("control")
-    if folder is not None and not Path(folder).is_dir():
-        raise SourceError(f"--control {folder}: is no folder that can be read")
-    return () if folder is None else (Path(folder).absolute(),)
-
-
-def _edges(value: Any) -> tuple[int, ...]:
-    edges = value if isinstance(value, list) else [value]
-    bad = [edge for edge in edges if not isinstance(edge, int) or isinstance(edge, bool) or edge < 16]
-    if bad or not edges:
-        raise SourceError(f"resolution = {value!r}: edge lengths in pixels are whole numbers of at least 16")
-    return tuple(edges)
-
-
-def _dataset(plan: Plan, number: int, edges: tuple[int, ...], overruled: tuple[int, ...] | None) -> Data:
-    data = plan.datasets[number]
-    if data.listing is None:
-        raise SourceError(f"{data.folder.value!r} ({where(data.folder)}) is no folder on this machine")
-    source = data.caption_source.value or "files"
-    if source not in ("files", "prompt", "filename"):
-        raise SourceError(
-            f"captions of {data.listing.folder} come from {source}, which train does not read: write one text file "
-            "beside each image"
-        )
-    control = _control(data)
-    # a folder's own word; what our config only defaults to may be said better by a micro model's card
-    resolution = data.resolution.value if plan.trainer != OWN or data.resolution.written else None
-    return Data(
-        data.listing.folder.absolute(),
-        tuple(name for name in data.listing.images if not _inside(data.listing.folder / name, control)),
-        captions=source,
-        caption_extension=data.caption_extension.value or ".txt",
-        prompt=data.prompt.value or data.get("prompt").value,
-        repeats=float(1 if data.repeats.value is None else data.repeats.value),
-        resolution=overruled or (_edges(resolution) if resolution else edges),
-        masks=_folder(data.masks, data.listing.folder),
-        control=control,
-        regularisation=bool(data.regularisation.value),
-    )
-
-
-def _control(data: Dataset) -> tuple[Path, ...]:
-    """The folders of control images, in the order the model is shown them.
-
-    Raises:
-        SourceError: not all of them are here: without, the LoRA would learn something else.
-    """
-    if data.control.value and not data.control_listings:
-        raise SourceError(
-            f"{data.control.key} = {data.control.value!r} ({where(data.control)}): a folder of control images is not "
-            "on this machine, and without it the LoRA learns something else: take the key out to train the images alone"
-        )
-    return tuple(listing.folder.absolute() for listing in data.control_listings) if data.control.value else ()
-
-
-def _inside(path: Path, folders: tuple[Path, ...]) -> bool:
-    """A control folder below the images' own: what is in it is no image to train on."""
-    return any(path.absolute().is_relative_to(folder) for folder in folders)
-
-
-def _folder(setting: Setting[str], beside: Path) -> Path | None:
-    if not setting.value or not setting.written:
-        return None
-    document = setting.place.document.name if setting.place else "."
-    for start in (Path.cwd(), Path(document).absolute().parent, beside):
-        path = start / Path(setting.value).expanduser()
-        if path.is_dir():
-            return path.absolute()
-    raise SourceError(f"{setting.key} = {setting.value!r} ({where(setting)}) is no folder on this machine")
-
-
 def _limits(values: Values) -> dict[str, float]:
     """What ends the run: steps, epochs, exposures; a recipe's or a card's steps count where nothing else is said."""
     names = ("steps", "epochs", "exposures")
@@ -400,69 +278,3 @@ def _every(job: Job, values: Values, table: str) -> Value | None:
     if told is None or DEFAULT not in own.reason:
         return None
     return Value(max(1, round(epoch_steps(job) * told.value)), f"{told.value:g} epochs, {told.reason}")
-
-
-def as_toml(job: Job, *, defaults: bool = True) -> str:
-    """The job as lora-doctor's own config, each value with its reason behind it; or only what somebody chose."""
-    lines: list[str | None] = [
-        f"# resolved by lora-doctor; `lora-doctor train {job.output / 'config.toml'} --resume` goes on"
-    ]
-    lines += [_line("recipe", job.recipe, job), _line("purpose", job.purpose, job)]
-    lines += [_line("output", str(job.output), job), "", "[model]", _line("path", str(job.model.path), job, "model")]
-    lines += [_line(name, _text(getattr(job.model, name)), job, "model") for name in ("text_encoder", "vae")]
-    for data in job.data:
-        lines += ["", "[[data]]", *_data_lines(data)]
-    for name in ("training", *TABLES):
-        table = getattr(job, name)
-        rows = {field: value for field, value in zip(table._fields, table) if f"{name}.{field}" in _known()}
-        if not defaults:
-            rows = {field: v for field, v in rows.items() if job.reasons.get(f"{name}.{field}", DEFAULT) != DEFAULT}
-        lines += ["", f"[{name}]", *(_line(field, _plainly(value), job, name) for field, value in rows.items())]
-    return "\n".join(line for line in lines if line is not None) + "\n"
-
-
-def _known() -> Mapping[str, Any]:
-    return native_table().keys
-
-
-def _data_lines(data: Data) -> Iterator[str | None]:
-    record = data._replace(names=())._asdict()
-    for name, value in record.items():
-        if name == "names" or value is None or value == ():
-            continue
-        yield f"{name} = {toml_value(_plainly(value))}"
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _plainly(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple):
-        return [_plainly(each) for each in value]
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _line(name: str, value: Any, job: Job, table: str = "") -> Any:
-    if value is None:
-        return None
-    reason = job.reasons.get(f"{table}.{name}" if table else name, "")
-    return f"{name} = {toml_value(value)}" + (f"  # {' '.join(reason.split())}" if reason else "")
-
-
-def toml_value(value: Any) -> str:
-    """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(toml_value(each) for each in value) + "]"
-    return repr(value)
-
-
-__all__ = ["CONCEPTS", "Value", "as_toml", "recipe_values", "resolve", "toml_value", "where", "with_length"]

@@ -29,10 +29,10 @@ from lora_doctor.train.lock import alone
 from lora_doctor.train.loggers import Loggers
 from lora_doctor.train.monitors import Monitors
 from lora_doctor.train.preflight import preflight
-from lora_doctor.train.resolve import as_toml
 from lora_doctor.train.resume import as_asked, position_of
 from lora_doctor.train.stop import Stops
 from lora_doctor.train.targets import said
+from lora_doctor.train.toml import as_toml
 from lora_doctor.train.trouble import told
 from lora_doctor.train.validation import Samples
 from lora_doctor.train.view import View

@@ -87,5 +87,5 @@ def test_the_schema_knows_stages() -> None:
     inner = json_schema()["properties"]["stage"]["additionalProperties"]
     assert inner["properties"]["build"]["enum"] == ["fresh", "continue", "stack", "merge"]
     assert inner["properties"]["training"]["properties"]["steps"]["type"] == "integer"
-    assert "required" not in inner["properties"]["model"]
-    assert "required" in json_schema()["properties"]["model"]
+    assert "required" not in inner
+    assert "output" in json_schema()["required"]

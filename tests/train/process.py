@@ -29,7 +29,7 @@ def make_images(folder: Path, count: int = 4) -> Path:
 
 def config(folder: Path, model: Path, **tables: dict[str, Any]) -> Path:
     """A config of lora-doctor's own for a short run in fp32 on 64 px; `tables` change it."""
-    from lora_doctor.train.resolve import toml_value
+    from lora_doctor.train.toml import toml_value
 
     content: dict[str, dict[str, Any]] = {
         "model": {"path": str(model)},

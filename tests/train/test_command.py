@@ -268,6 +268,19 @@ def test_bad_input_is_one_sentence(
     assert "internal error" not in ran.err
 
 
+def test_without_a_model_the_micro_klein_is_trained(tmp_path: Path, call: Call) -> None:
+    """A config and flags alike, and both say so; the linter has nothing against it."""
+    make_images(tmp_path / "images")
+    (tmp_path / "run.toml").write_text(
+        'output = "run"\n[captions]\ntrigger = "zwx"\n[training]\nsteps = 1\n[[data]]\nfolder = "images"\n'
+    )
+    for args in (["run.toml"], ["--data", "images", "--trigger", "zwx", "--steps", "1", "--output", "run"]):
+        ran = call("train", *args, "--dry-run")
+        assert ran.code == 0, ran.out + ran.err
+        assert "no model is named: lora-doctor's own micro Klein is trained" in ran.err
+        assert "lab/weights/klein" in ran.out.replace("\\", "/")
+
+
 def test_out_of_memory_names_what_takes_less(tmp_path: Path) -> None:
     import torch
 

@@ -22,11 +22,12 @@ from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.images import items_of, read_pictures
 from lora_doctor.train.job import Adapter, Edit, Job, Memory, Validation
 from lora_doctor.train.preflight import preflight
-from lora_doctor.train.resolve import as_toml, resolve
+from lora_doctor.train.resolve import resolve
 from lora_doctor.train.run import End
 from lora_doctor.train.sampler import Shown
 from lora_doctor.train.start import train
 from lora_doctor.train.targets import UnfitError
+from lora_doctor.train.toml import as_toml
 from lora_doctor.train.validation import Samples
 from lora_doctor.train.watch import Watchers
 

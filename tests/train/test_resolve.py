@@ -17,7 +17,8 @@ from lora_doctor.source.document import SourceError
 from lora_doctor.source.read import read_file, read_text
 from lora_doctor.train.foreign import endings, targets_of
 from lora_doctor.train.job import Job, Keeping
-from lora_doctor.train.resolve import as_toml, resolve
+from lora_doctor.train.resolve import resolve
+from lora_doctor.train.toml import as_toml
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "fixtures" / "configs"
@@ -63,7 +64,12 @@ def test_every_trainers_config_becomes_a_job(plan: Plan, folders: dict[str, Path
         with pytest.raises(SourceError, match="full fine-tune"):
             job_of(plan, folders)
         return
-    job = job_of(plan, folders, **{"training.steps": 10})
+    try:
+        job = job_of(plan, folders, **{"training.steps": 10})
+    except SourceError as refused:
+        if "pip install" in str(refused):  # an optimiser whose package is not here
+            pytest.skip(str(refused))
+        raise
     assert job.adapter.rank == (plan.network.rank.value or 16)
     if plan.learning_rate.value is not None:
         assert job.optimizer.learning_rate == plan.learning_rate.value
