@@ -84,7 +84,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("no: texts are cached before", "docs/flux_2.md"),
         "OneTrainer": Cell("CLIP and T5; not with FLUX.2", "modules/modelSetup/*LoRASetup.py"),
         "diffusers": Cell("SDXL, FLUX.1 (CLIP)", "examples/dreambooth"),
-        "lora-doctor": Cell("SDXL", "lora_doctor/train/adapters.py"),
+        "lora-doctor": Cell("SDXL; Klein and SANA, which few load", "lora_doctor/train/adapters.py"),
     },
     "growing resolution": {
         "diffusion-pipe": Cell("no: several at once", "utils/dataset.py"),
@@ -94,6 +94,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("no: several datasets at once", "dataset/config_utils.py"),
         "OneTrainer": Cell("no: one of several per image and epoch", "modules/dataLoader"),
         "diffusers": Cell("no", "examples/dreambooth"),
+        "lora-doctor": Cell("`growth`: by steps or on a plateau", "lora_doctor/train/growth.py"),
     },
     "resume": {
         "diffusion-pipe": Cell("with optimiser; changed settings are ignored", "train.py"),

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lora_doctor.adapter.combine import Member, merge
 from lora_doctor.adapter.facts import examine
 from lora_doctor.adapter.needed import KEY, Needed, needed_by
 from lora_doctor.adapter.read import AdapterError
@@ -128,6 +127,8 @@ def _together(job: Job) -> str:
 
 def fold(adapter: Adapter, path: Path, output: Path) -> tuple[str, ...]:
     """Write a saved LoRA and all beneath it as one file: ranks add up, nothing is approximated."""
+    from lora_doctor.adapter.combine import Member, merge  # numpy: not for who only looks
+
     if not adapter.beneath:
         return ("no folded file: nothing lies beneath this LoRA",)
     files = [path, *(file_of(each) for each in adapter.beneath)]

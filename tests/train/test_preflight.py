@@ -155,7 +155,7 @@ def test_another_vae(copy: Path, sdxl_folder: Path) -> None:
         (Adapter(kind="lokr", dropout=0.1), "a lokr has no dropout"),
         (Adapter(kind="loha", rslora=True), "a loha is scaled by alpha / rank alone"),
         (Adapter(start_from=Path("/nowhere.safetensors")), "/nowhere.safetensors does not exist"),
-        (Adapter(text_encoder=True), "no program loads a text encoder's LoRA for FLUX.2 Klein"),
+        (Adapter(kind="loha", text_encoder=True), "nothing loads a text encoder's loha for FLUX.2 Klein"),
     ],
 )  # fmt: skip
 def test_adapters_that_can_not_be(klein_folder: Path, adapter: Adapter, sentence: str) -> None:
