@@ -132,8 +132,8 @@ def _facts(
         from lora_doctor.environment import probe
 
         facts += [(plan, probe(plan)) for plan in plans if plan.training]
-    adapters = [(plan, _adapter(plan)) for plan in plans if plan.network.weights.value]
-    facts += [(plan, found) for plan, found in adapters if found is not None and not isinstance(found, Problem)]
+    adapters = [(plan, found) for plan in plans for found in _adapters(plan)]
+    facts += [(plan, found) for plan, found in adapters if not isinstance(found, Problem)]
     damaged = [found for _, found in adapters if isinstance(found, Problem)]
     try:
         facts += [(change.plan, change) for change in rate_changes(document, plans, dialect, options.against)]
@@ -147,11 +147,13 @@ def _has_captions(data: Dataset) -> bool:
     return data.listing is not None or data.caption_source.value in ("json", "column")
 
 
-def _adapter(plan: Plan) -> Any:
-    """The LoRA the run starts from; a problem where it can't be read."""
-    from lora_doctor.adapter.start import adapter_of
+def _adapters(plan: Plan) -> list[Any]:
+    """The LoRAs the run starts from or builds on; a problem where one can't be read."""
+    if not plan.network.weights.value and not plan.network.beneath:
+        return []
+    from lora_doctor.adapter.start import adapters_of
 
-    return adapter_of(plan)
+    return list(adapters_of(plan))
 
 
 def _images(plans: tuple[Plan, ...], options: Options) -> list[tuple[Plan, Any]]:

@@ -57,6 +57,7 @@ class Network(NamedTuple):
     target_style: str = "peft"  # how `targets` match: peft (name endings or a regex), contains, or preset (a word)
     target_naming: str | None = None  # whose module names they are, native or diffusers, where the style does not say
     weights: Setting[str] = Setting()  # an existing adapter to continue from
+    beneath: tuple[Setting[str], ...] = ()  # adapters that stay as they are, under the one that is trained
     dtype: Setting[str] = Setting()  # bf16, fp16, fp32: what the adapter's weights are kept in while training
 
 

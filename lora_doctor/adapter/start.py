@@ -1,21 +1,29 @@
-"""The LoRA a config trains on from: where it lies, and what it is."""
+"""The LoRAs a config trains on from, or on top of: where they lie, and what they are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from lora_doctor.adapter.facts import Adapter, examine
 from lora_doctor.adapter.read import AdapterError
 from lora_doctor.dialects.reader import Problem, Reader
 from lora_doctor.plan import Plan
+from lora_doctor.setting import Setting
 
 # The file in a folder of diffusers, SimpleTuner and diffusion-pipe.
 _IN_FOLDER = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 
 
-def adapter_of(plan: Plan) -> Adapter | Problem | None:
-    """The facts of the LoRA that `plan.network.weights` names; a problem where it can't be read, None without one."""
-    setting = plan.network.weights
+def adapters_of(plan: Plan) -> Iterator[Adapter | Problem]:
+    """The facts of the LoRAs that a plan continues or builds on; a problem for each that can't be read."""
+    for setting in (plan.network.weights, *plan.network.beneath):
+        found = _adapter(plan, setting)
+        if found is not None:
+            yield found
+
+
+def _adapter(plan: Plan, setting: Setting[str]) -> Adapter | Problem | None:
     if not isinstance(setting.value, str) or not setting.value or setting.place is None:
         return None
     path = _file(Reader().find(setting.value, setting.place.document))

@@ -194,6 +194,7 @@ def _network(config: Config) -> Network:
         targets=config.get("adapter.targets").map(lambda v: PRESETS.get(v, v) if isinstance(v, str) else v),
         excluded=config.get("adapter.exclude"),
         weights=config.get("adapter.start_from"),
+        beneath=(*_folders(config, "adapter.merge"), *_folders(config, "adapter.stack_on")),
         dtype=config.get("precision.adapter"),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lora_doctor.adapter.sample import Sample, write_sample
 from lora_doctor.dialects import native, recognise
 from lora_doctor.dialects.native_schema import json_schema
 from lora_doctor.dialects.reader import Reader
@@ -89,3 +90,15 @@ def test_the_schema_knows_stages() -> None:
     assert inner["properties"]["training"]["properties"]["steps"]["type"] == "integer"
     assert "required" not in inner
     assert "output" in json_schema()["required"]
+
+
+def test_loras_beneath_are_judged_too(tmp_path: Path) -> None:
+    """A LoRA of another model is an error before anything is loaded, at the list that names it."""
+    write_sample(tmp_path / "nine.safetensors", Sample("flux2-klein-9b", targets="single_transformer_blocks.0"))
+    path = tmp_path / "run.toml"
+    path.write_text(
+        'output = "run"\n[model]\npath = "klein"\nfamily = "flux2-klein-4b"\n'
+        '[adapter]\nstack_on = ["nine.safetensors"]\n[[data]]\nfolder = "x"\n'
+    )
+    (found,) = [each for each in lint_file(path).found if each.rule.id == "made-for-another-model"]
+    assert found.finding.key == "adapter.stack_on"
