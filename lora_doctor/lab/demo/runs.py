@@ -21,7 +21,7 @@ from .commands import Ran, run, run_together
 SUBJECT: Final = "robot"  # the micro models have never seen one
 TAUGHT: Final = ("training", "novel", "style")  # kinds of prompts with the trigger
 NAMES: Final = ("first", "second")
-STEPS: Final = {"first": 250, "second": 700}  # as their configs say
+STEPS: Final = {"first": 250, "second": 400}  # as their configs say
 DATA: Final = {
     "first": ("eight", Asked(SUBJECT, number=8, seed=1)),
     "second": ("three", Asked(SUBJECT, number=3, seed=1)),  # the first three of the eight
