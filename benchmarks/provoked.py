@@ -156,7 +156,7 @@ def picture(scenario: Scenario, found: Sequence[Shown]) -> Picture:
 
 
 def write_small(path: Path, picture: Picture) -> None:
-    """A PNG of 256 colours: a third of the size, and no difference to the eye."""
+    """A PNG of 256 colours: a third of the size."""
     image = Image.fromarray(picture).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     image.save(path, optimize=True)
 
