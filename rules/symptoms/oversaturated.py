@@ -36,12 +36,14 @@ def check(course: Course):
     colour, words = course.read("oversaturation"), course.words
     told = (
         f"colour stands {colour.value:.1f} standard deviations above {colour.signal.against or 'the references'}"
+        if colour and colour.value > 0
+        else "more pixels are burnt out or black than in the references"
         if colour
-        else ""
+        else "colour and contrast stand above the references"
     )
     since = colour.since if colour else None
     yield course.weigh(
-        told or "colour and contrast stand above the references",
+        told,
         main=("oversaturation", "clipped"),
         also=("contrast", "high_frequency", "gain"),
         advice=(
