@@ -41,6 +41,9 @@ CONFIG: Final = """\
 output = {output}
 purpose = "edit"
 
+[model]
+path = {model}
+
 [[data]]
 folder = {target}
 control = {control}
@@ -144,7 +147,12 @@ def _pairs(options: argparse.Namespace) -> None:
 
     work: Path = options.work
     write_pairs(work / "pairs", edits(LEARNED, options.number, options.kinds), edge=PIXELS)
-    paths = {"output": work / "run", "target": work / "pairs" / "target", "control": work / "pairs" / "control"}
+    paths = {
+        "output": work / "run",
+        "model": micro_klein(),
+        "target": work / "pairs" / "target",
+        "control": work / "pairs" / "control",
+    }
     named = {name: toml_value(str(path.absolute())) for name, path in paths.items()}
     (work / "run.toml").write_text(CONFIG.format(**named, steps=options.steps), encoding="utf-8")
     print(work / "run.toml")
