@@ -326,7 +326,6 @@ def _first(job: Job, checkpoint: Path | None) -> int:
 
 def _other(job: Job, checkpoint: Path | None) -> int:
     """Train in one of the others, in silence."""
-    from lora_doctor.train.start import CODES, train
-    from lora_doctor.train.watch import Watchers
+    from lora_doctor.train.start import CODES, train, watchers_beside
 
-    return CODES[train(job, Watchers(), lambda _: None, checkpoint).status]
+    return CODES[train(job, watchers_beside(job), lambda _: None, checkpoint).status]

@@ -180,6 +180,7 @@ FIELDS = (
     Field("memory.offload", "bool", False, "keep models that are not in use in main memory"),
     Field("memory.blocks_to_swap", "int", 0, "transformer blocks kept in main memory", minimum=0),
     Field("memory.compile", "bool", False, "compile the denoiser (first steps are slow)"),
+    Field("memory.shard", "bool", False, "each process holds a part of the frozen base (FSDP2): for models too large"),
     Field("memory.workers", "int", 2, "data loading processes", minimum=0),
     Field("timesteps", "table", None, "noise levels"),
     Field("timesteps.sampling", "str", None, "unset: the family's own", ("logit_normal", "uniform", "sigmoid")),

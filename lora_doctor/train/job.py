@@ -170,6 +170,7 @@ class Memory(NamedTuple):
     offload: bool = False
     blocks_to_swap: int = 0
     compile: bool = False
+    shard: bool = False  # the frozen base lies in parts on all processes' devices (FSDP2)
     workers: int = 2
 
 
@@ -253,6 +254,11 @@ class Job(NamedTuple):
     def edits(self) -> bool:
         """Whether any of the images are trained with control images."""
         return any(data.control for data in self.data)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether processes hold a part of the base model each: all of them then compute wherever one does."""
+        return self.memory.shard and self.training.processes > 1
 
     @property
     def images_per_step(self) -> int:

@@ -162,8 +162,8 @@ class Monitors:
         try:
             work(state)
         except (RuntimeError, MemoryError, OSError) as error:
-            if not isinstance(error, OSError) and not lacks_memory(error):
-                raise
+            if state.job.sharded or (not isinstance(error, OSError) and not lacks_memory(error)):
+                raise  # where all compute together, the others would wait for this process
             self._off = True
             why = "out of memory" if not isinstance(error, OSError) else str(error)
             self._say(f"no more measurements: {why}; training goes on")

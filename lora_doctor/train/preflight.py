@@ -237,6 +237,10 @@ def _check_formats(job: Job, blocks: int) -> None:
         raise UnfitError("memory.blocks_to_swap", f"{precision.base} weights can't be swapped: fp8 can")
     if memory.blocks_to_swap > blocks:
         raise UnfitError("memory.blocks_to_swap", f"{memory.blocks_to_swap}, and the model has {blocks} blocks")
+    others = {"blocks_to_swap": memory.blocks_to_swap, "compile": memory.compile}
+    both = next((f"`memory.{name}`" for name, value in others.items() if value), None)
+    if job.sharded and (both or precision.base in ("int8", "nf4")):
+        raise UnfitError("memory.shard", f"does not go together with {both or f'{precision.base} weights'}")
     _check_encoders(job, precision)
 
 

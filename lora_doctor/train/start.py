@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -56,8 +57,9 @@ def train(
     begun = time.time()
     with Interrupt(say) as interrupt, alone(folder):
         try:
-            with together.noticing():
-                made = assemble(job, watchers, say, interrupt, checkpoint, progress)
+            with together.noticing(), together.own_folder(folder) as own:
+                made = assemble(job, watchers, say, interrupt, checkpoint, progress)._replace(folder=own)
+                made = _gone_on(made, checkpoint)
                 _write_run(made, "running", "", made.start, begun)
                 end = run.loop(made)
                 _write_run(made, end.status, end.reason, end.step, begun)
@@ -80,6 +82,13 @@ def watchers_of(live: Live, say: Say) -> Watchers:
     view.monitors = Monitors(say, view.doing)
     samples = Samples(say, view.doing)
     return Watchers((view, view.monitors, samples, Stops(), Loggers(say)))
+
+
+def watchers_beside(job: Job) -> Watchers:
+    """Who looks at a run in another process than the first: nobody, or, where all compute together, who computes."""
+    if not job.sharded:
+        return Watchers()
+    return Watchers((Monitors(lambda _: None), Samples(lambda _: None)))
 
 
 def assemble(
@@ -107,6 +116,8 @@ def assemble(
     for component, found in reach.items():
         count = sum(p.numel() for name, p in weights.items() if name.startswith(f"{component}."))
         say(f"{component}: {said(found, count)}")
+    if job.sharded:
+        together.shard(models.denoiser, weights.values())
     if job.memory.compile:
         models.denoiser.compile()
     average = Average(weights, job.optimizer.ema_decay) if job.optimizer.ema else None
@@ -130,10 +141,9 @@ def assemble(
     _make_room(job, models)
     for note in data.notes:
         say(note)
-    made = run.Run(
+    return run.Run(
         job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
     )
-    return _gone_on(made, checkpoint)
 
 
 def _agreed(starts: list[int]) -> list[int]:
@@ -153,12 +163,15 @@ def _make_room(job: Job, models: Models) -> None:
 
 def _gone_on(made: run.Run, checkpoint: Path | None) -> run.Run:
     """The run as it stood at a checkpoint, or at its beginning: what was half written or logged since is forgotten."""
-    main = made.accelerator.is_main_process
+    main, whole = made.accelerator.is_main_process, RunFolder(made.job.output)
     if main:
         checkpoints.tidy(made.folder)
     step = checkpoints.restore(checkpoint, run.resumable(made, 0)) if checkpoint is not None else 0
     if main and (checkpoint is None or checkpoint.parent == made.folder.checkpoints):
         rewind(made.folder, step)
+    made.accelerator.wait_for_everyone()
+    if not main and whole.samples.is_file():  # all draw what is not there yet, where all compute together
+        shutil.copy(whole.samples, made.folder.samples)
     if checkpoint is None:
         return made
     position = position_of(checkpoint)

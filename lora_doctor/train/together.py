@@ -7,16 +7,23 @@ and torchrun on one machine or several, and know their place from the environmen
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
+from torch.distributed.fsdp import fully_shard
 
 from lora_doctor.source.document import SourceError
-from lora_doctor.train.launch import processes
+from lora_doctor.train.folder import RunFolder
+from lora_doctor.train.launch import processes, rank
+from lora_doctor.train.storage import blocks_of
 
 # The first process may draw sample images, or encode an hour, while the others wait. A process that dies is noticed at
 # once, by its closed connections (gloo) or by who started it (NCCL).
@@ -57,6 +64,11 @@ def _check_environment() -> None:
             "accelerate was told to use DeepSpeed, which lora-doctor does not: the base model is frozen, and what a "
             "LoRA's own optimiser holds is small; take --multi_gpu"
         )
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise SourceError(
+            "accelerate was told to use FSDP, and its plan knows nothing of adapters: set `memory.shard = true` in the "
+            "config, and take --multi_gpu"
+        )
     local, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if torch.cuda.is_available() and local > gpus:
         here = f"{gpus} GPU{'s' * (gpus != 1)} on this machine"
@@ -82,6 +94,29 @@ def noticing() -> Iterator[None]:
 def _sentence(error: Exception) -> str:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return f"another process of this run has ended ({first})"
+
+
+def shard(denoiser: Any, trained: Iterable[torch.nn.Parameter]) -> None:
+    """Leave each process a part of the frozen weights; every block is put together while it is computed (FSDP2).
+
+    The adapter stays whole everywhere: it is small, and optimiser, checkpoints and average know nothing of this.
+    """
+    whole = set(trained)
+    # what it warns of, changing a prediction in place, no family does
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module", UserWarning)
+    for module in (*blocks_of(denoiser), denoiser):
+        # always apart after a forward: the first process alone reads the state, which takes it apart there
+        fully_shard(module, reshard_after_forward=True, ignored_params=whole & set(module.parameters()))
+
+
+@contextmanager
+def own_folder(folder: RunFolder) -> Iterator[RunFolder]:
+    """Where this process writes: the first in the run's folder, the others in one that is gone afterwards."""
+    if not rank():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="lora-doctor-") as place:
+        yield RunFolder(Path(place))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -65,6 +66,28 @@ def test_two_processes_train_what_one_does_with_the_doubled_batch(two: Path, one
     for step in (2, 4, 6):
         assert lora(two, step) == pytest.approx(lora(one, step), abs=1e-5)
     assert json.loads(RunFolder(two / "run").run.read_bytes())["processes"] == 2
+
+
+def test_a_sharded_base_trains_the_same(two: Path, tmp_path: Path, klein_folder: Path) -> None:
+    path = settings(tmp_path, klein_folder, 1)
+    path.write_text(path.read_text().replace("[memory]", "[memory]\nshard = true"))
+    ran = train(path, "--num-processes", "2", "--no-preflight", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert dict(losses(tmp_path)) == pytest.approx(dict(losses(two)), abs=1e-5)
+    assert lora(tmp_path, 6) == pytest.approx(lora(two, 6), abs=1e-5)
+    whole, sharded = ({row["file"]: row["flat"] for row in read_rows(each.samples)} for each in folders(two, tmp_path))
+    assert whole == sharded
+    of_two, of_sharded = (measured(each) for each in folders(two, tmp_path))
+    assert of_sharded == pytest.approx(of_two, abs=1e-4)
+
+
+def measured(run: RunFolder) -> Any:
+    """Every loss on fixed noise that the monitors took."""
+    return np.array([row["losses"] for row in read_rows(run.monitors) if row["monitor"] == "loss"])
+
+
+def folders(*places: Path) -> list[RunFolder]:
+    return [RunFolder(place / "run") for place in places]
 
 
 def cut_off(whole: Path, folder: Path) -> None:
