@@ -13,14 +13,23 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    return script("tables")
+
+
+def test_the_page_on_scaling_is_made_from_the_models() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert script("scaling").with_tables(page) == page, "run `python docs/scaling.py`"
 
 
 def test_the_tables_are_made_from_the_rules(tables: ModuleType) -> None:
@@ -39,7 +48,7 @@ def test_every_topic_says_what_it_is_about(tables: ModuleType) -> None:
     assert set(tables.topics()) <= set(tables.TOPICS)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/rules.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/rules.md", "docs/scaling.md", "docs/keeping.md"])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
