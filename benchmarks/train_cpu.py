@@ -6,7 +6,7 @@ Each loop trains the same model with the same layers, rank, optimiser and batch,
 its own, several runs in turns. The other loop (`peer_klein.py`) does per step what the script does; "cached" is the
 script with `--cache_latents`, and the prompt encoded once, as it does where all images share one. `--script` also runs
 the script itself (it needs torchvision), from a fetched copy of diffusers' examples/dreambooth. Time is the CPU time of
-a step, the median of a run and the smallest over the runs; the script's is what further steps add to a whole run.
+a step, the median of a run and the smallest over the runs.
 """
 
 from __future__ import annotations
@@ -89,17 +89,45 @@ def theirs(images: Path, steps: int, batch: int, *, cached: bool) -> list[float]
     return differences(ticks)
 
 
+def script(path: Path, images: Path, steps: int, batch: int) -> list[float]:
+    """The same of the script itself; it tells its progress bar of every step."""
+    import runpy
+
+    import tqdm.auto
+
+    from lora_doctor.lab import micro_klein
+
+    data = images.parent / "alone"  # it opens every file of its folder as an image
+    data.mkdir()
+    for image in images.glob("*.png"):
+        (data / image.name).symlink_to(image.resolve())
+    ticks: list[float] = []
+    tqdm.auto.tqdm.set_postfix = lambda *_, **__: ticks.append(time.process_time())
+    sys.argv = [
+        str(path), "--pretrained_model_name_or_path", str(micro_klein()), "--instance_data_dir", str(data),
+        "--instance_prompt", PROMPT, "--output_dir", str(images.parent / "out"), "--max_train_steps", str(steps),
+        "--train_batch_size", str(batch), "--resolution", str(SIDE), "--text_encoder_out_layers", "1", "2", "3",
+        "--max_sequence_length", "24", "--cache_latents", "--skip_final_inference",
+    ]  # fmt: skip
+    runpy.run_path(str(path), run_name="__main__")
+    return differences(ticks)
+
+
 def differences(ticks: list[float]) -> list[float]:
     return [after - before for before, after in zip(ticks[WARM:], ticks[WARM + 1 :])]
 
 
-def child(loop: str, images: Path, steps: int, batch: int) -> None:
+def child(loop: str, images: Path, steps: int, batch: int, path: Path | None) -> None:
     """Run one loop in this process and print its figures."""
     import torch
 
     torch.set_num_threads(1)
-    own = loop == LOOPS[0]
-    seconds = ours(images, steps, batch) if own else theirs(images, steps, batch, cached=loop == LOOPS[1])
+    if loop == LOOPS[0]:
+        seconds = ours(images, steps, batch)
+    elif path is not None:
+        seconds = script(path, images, steps, batch)
+    else:
+        seconds = theirs(images, steps, batch, cached=loop == LOOPS[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps([sorted(seconds)[len(seconds) // 2], peak]))
 
@@ -107,46 +135,18 @@ def child(loop: str, images: Path, steps: int, batch: int) -> None:
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def measured(loop: str, images: Path, steps: int, batch: int) -> tuple[float, float]:
+def measured(loop: str, images: Path, steps: int, batch: int, path: Path | None = None) -> tuple[float, float]:
     """Seconds of CPU per step, and peak bytes, of one loop in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "images"
         own.symlink_to(images, target_is_directory=True)
         command = [sys.executable, __file__, "--child", loop, str(own), "--steps", str(steps), "--batch", str(batch)]
+        command += ["--script", str(path)] if path is not None else []
         run = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(run.stderr[-2000:])
     seconds, peak = json.loads(run.stdout.splitlines()[-1])
     return seconds, peak
-
-
-def script(path: Path, images: Path, steps: int, batch: int) -> tuple[float, float]:
-    """The same of the script itself: the CPU time that so many steps add to a run of `WARM`."""
-    found = [_script(path, images, count, batch) for count in (WARM, WARM + steps)]
-    return (found[1][0] - found[0][0]) / steps, found[1][1]
-
-
-def _script(path: Path, images: Path, steps: int, batch: int) -> tuple[float, float]:
-    from lora_doctor.lab import micro_klein
-
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "images"  # it opens every file of its folder as an image
-        data.mkdir()
-        for image in images.glob("*.png"):
-            (data / image.name).symlink_to(image)
-        command = [
-            sys.executable, str(path), "--pretrained_model_name_or_path", str(micro_klein()), "--instance_data_dir",
-            str(data), "--instance_prompt", PROMPT, "--output_dir", f"{folder}/out", "--max_train_steps", str(steps),
-            "--train_batch_size", str(batch), "--resolution", str(SIDE), "--text_encoder_out_layers", "1", "2", "3",
-            "--max_sequence_length", "24", "--cache_latents", "--skip_final_inference",
-        ]  # fmt: skip
-        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert process.stderr is not None
-        told = process.stderr.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(told[-2000:])
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
 
 
 def table(found: dict[str, list[tuple[float, float]]]) -> None:
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, metavar=("LOOP", "IMAGES"), help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.child:
-        child(wanted.child[0], Path(wanted.child[1]), wanted.steps, wanted.batch)
+        child(wanted.child[0], Path(wanted.child[1]), wanted.steps, wanted.batch, wanted.script)
         return
     from tests.train.process import make_images
 
@@ -178,7 +178,7 @@ def main() -> None:
             for loop in LOOPS:
                 found.setdefault(loop, []).append(measured(loop, images, wanted.steps, wanted.batch))
             if wanted.script:
-                found.setdefault(SCRIPT, []).append(script(wanted.script, images, wanted.steps, wanted.batch))
+                found.setdefault(SCRIPT, []).append(measured(SCRIPT, images, wanted.steps, wanted.batch, wanted.script))
     table(found)
 
 

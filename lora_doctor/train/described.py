@@ -12,14 +12,8 @@ from lora_doctor.models.header import HeaderError, read_header
 from lora_doctor.models.modules import Coverage, adapter_size
 from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.growth import phases
-from lora_doctor.train.job import Job
+from lora_doctor.train.job import BYTES, STATES, Job
 
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "nf4": 0.5}
-# Bytes of optimiser state per weight in fp32: two moments, two quantised moments, one, three...
-STATES = {
-    "adamw": 8.0, "adamw8bit": 2.0, "adamw-kahan": 8.0, "adafactor": 0.1, "lion": 4.0, "prodigy": 16.0,
-    "adamw-schedulefree": 8.0,
-}  # fmt: skip
 PART = 34  # bytes per token and channel that one block keeps for its backward pass in 16 bit (arXiv:2205.05198, eq. 1)
 
 

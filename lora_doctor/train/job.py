@@ -284,3 +284,9 @@ TABLES: dict[str, Any] = {
     "logging": Logging,
 }  # those of the config that have defaults throughout
 DEFAULT = "default"  # the reason of a value that nobody chose
+BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "nf4": 0.5}
+# Bytes of optimiser state per weight in fp32: two moments, two quantised moments, one, three...
+STATES = {
+    "adamw": 8.0, "adamw8bit": 2.0, "adamw-kahan": 8.0, "adafactor": 0.1, "lion": 4.0, "prodigy": 16.0,
+    "adamw-schedulefree": 8.0,
+}  # fmt: skip

@@ -10,6 +10,7 @@ from lora_doctor.lab import micro_klein
 from lora_doctor.models.identify import identify
 from lora_doctor.plan import UNKNOWN, Plan
 from lora_doctor.source.document import SourceError
+from lora_doctor.train.data import where
 from lora_doctor.train.job import Model
 
 MICRO = "lora_doctor.json"  # beside model_index.json in a micro model: what no other file of the folder says
@@ -17,14 +18,17 @@ TRAINED = {"flux2-klein": "FLUX.2 Klein", "sana": "SANA", "sdxl": "SDXL"}
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def model_of(plan: Plan, told: str | None) -> Model:
-    """The model a plan names, or the one that was told instead of it.
+def model_of(plan: Plan, told: str | None, reason: str = "") -> Model:
+    """The model a plan names, or the one that was told instead of it, with where it was.
 
     Raises:
         SourceError: it is not here, is no diffusers folder, or of a family that is not trained.
     """
     reference = told or plan.model.setting.value
-    path = folder_of(reference)
+    try:
+        path = folder_of(reference)
+    except SourceError as problem:
+        raise SourceError(f"{problem} ({reason or where(plan.model.setting)})") from None
     found = identify(str(path))
     declared = UNKNOWN if told else plan.model.declared
     family, size = found.family or declared.family, found.size or declared.size

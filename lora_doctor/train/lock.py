@@ -12,7 +12,7 @@ from lora_doctor.train.folder import RunFolder
 
 
 @contextmanager
-def alone(folder: RunFolder) -> Iterator[None]:
+def alone(folder: RunFolder, where: str = "") -> Iterator[None]:
     """Make the run folder, and keep other processes out of it while inside; a killed process leaves no lock behind.
 
     Raises:
@@ -23,7 +23,8 @@ def alone(folder: RunFolder) -> Iterator[None]:
         handle = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise SourceError(f"the run folder {folder.root} can't be written: {why}; give another --output") from None
+        named = f"{folder.root}{f' ({where})' if where else ''}"
+        raise SourceError(f"the run folder {named} can't be written: {why}; give another --output") from None
     try:
         if not _locked(handle):
             raise SourceError(f"another process is training in {folder.root}: wait for it, or give another --output")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +16,11 @@ from typing import Any, NamedTuple
 from lora_doctor.models.families import ENCODERS, FAMILIES
 from lora_doctor.models.header import Header, HeaderError, read_header
 from lora_doctor.models.identify import identify_header
-from lora_doctor.models.modules import Coverage
+from lora_doctor.models.modules import Coverage, adapter_size
 from lora_doctor.train import companions
 from lora_doctor.train.families import micro_of
 from lora_doctor.train.growth import phases
-from lora_doctor.train.job import Job, Model, Precision
+from lora_doctor.train.job import BYTES, STATES, Job, Model, Precision
 from lora_doctor.train.targets import UnfitError, layers_of, reach
 
 # Pipelines of these families whose mathematics is another: distilled by consistency (Sprint), or with more inputs.
@@ -66,7 +67,19 @@ def _checked(job: Job) -> Preflight:
     _check_adapter(job)
     _check_keeping(job)
     shapes = {name: info.shape for name, info in denoiser.tensors.items()}
-    return Preflight(reach(layers_of(shapes), job.adapter), sum(map(math.prod, shapes.values())), divisor)
+    coverage = reach(layers_of(shapes), job.adapter)
+    _check_room(job, adapter_size(coverage.modules, job.adapter.rank).parameters)
+    return Preflight(coverage, sum(map(math.prod, shapes.values())), divisor)
+
+
+def _check_room(job: Job, parameters: int) -> None:
+    """The disk has room for one checkpoint: its LoRA, and what resuming needs of every weight."""
+    each = BYTES[job.precision.save] + BYTES[job.precision.adapter] + STATES[job.optimizer.name] + 4 * job.optimizer.ema
+    folder = next(each for each in (job.output, *job.output.parents) if each.exists())
+    free, needed = shutil.disk_usage(folder).free, parameters * each
+    if free < needed:
+        why = f"a checkpoint takes {needed / 1e6:,.1f} MB, and the disk of {folder} has {free / 1e6:,.1f} MB left"
+        raise UnfitError("output", f"{why}: make room, or give another --output")
 
 
 def _read(key: str, path: Path) -> Header:

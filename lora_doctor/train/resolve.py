@@ -57,7 +57,8 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
     output = values.get("output")
     if output is None or not output.value:
         raise SourceError("which run folder? `output` in the config, or --output DIR")
-    model = model_of(plan, values["model.path"].value if "model.path" in values else None)
+    named = values.get("model.path")
+    model = model_of(plan, named.value if named else None, named.reason if named else "")
     data, limits = data_of(plan, told, values["buckets.resolution"].value), _limits(values)
     tables = {name: _table(kind, name, values) for name, kind in TABLES.items()}
     job = Job(
@@ -106,10 +107,10 @@ def _values(plan: Plan, told: Mapping[str, Any]) -> Values:
 
 def _card(path: Value | None) -> Values:
     """What a micro model's own card says it is best trained with: published recipes are for other sizes."""
-    known = folder_of(str(path.value) if path else None) / MICRO
     try:
+        known = folder_of(str(path.value) if path else None) / MICRO
         advised = json.loads(known.read_text(encoding="utf-8")).get("training", {}) if known.is_file() else {}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, SourceError):  # what is wrong with the folder is told by `model_of`
         return {}
     return {key: Value(value, CARD) for key, value in advised.items() if key in SINGLE}
 

@@ -55,7 +55,7 @@ def train(
     preflight(job)
     folder = RunFolder(job.output)
     begun = time.time()
-    with Interrupt(say) as interrupt, alone(folder):
+    with Interrupt(say) as interrupt, alone(folder, job.reasons.get("output", "")):
         try:
             with together.noticing(), together.own_folder(folder) as own:
                 made = assemble(job, watchers, say, interrupt, checkpoint, progress)._replace(folder=own)

@@ -213,3 +213,13 @@ def test_the_sentence_says_where_the_value_stands(klein_folder: Path) -> None:
     assert refusal(made).startswith("`adapter.targets` (run.toml line 7): 'q' matches no layer")
     made = job(klein_folder, data=(Data(Path(), (), resolution=(60,)),), reasons=reasons)
     assert refusal(made).startswith("`data.0.resolution` (--resolution): 60 px is no multiple of 8")
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_told_first(
+    klein_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: little)
+    made = job(klein_folder)._replace(output=tmp_path / "run")
+    with pytest.raises(UnfitError, match=r"`output`: a checkpoint takes 0\.\d MB, and the disk of .* 0\.0 MB left"):
+        preflight(made)
