@@ -17,6 +17,7 @@ import argparse
 import json
 import shutil
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,8 @@ def train(options: argparse.Namespace) -> None:
         begun = time.time(), time.process_time()
         try:
             end = train_case(case, model, folder, root / "cache")
-        except Exception as error:  # a run that can't be trained is told, and the others go on
-            print(f"{case.name}: {type(error).__name__}: {error}", flush=True)
+        except Exception:  # a run that can't be trained is told, and the others go on
+            print(f"{case.name}:\n{traceback.format_exc()}", flush=True)
             continue
         if end.status == "interrupted":
             shutil.rmtree(folder)

@@ -5,10 +5,11 @@ Reads what `lora-doctor train` measured on fixed noise (`monitors.jsonl`) and no
 Every image's loss is divided by the base model's mean at the same noise level, so that each level counts alike and the
 image's own difficulty cancels between steps. The optimum is the vertex of a parabola through the lowest point and its
 neighbours. The window opens where the curve is nearly down and closes where it has clearly risen again or the prompt
-counts for less; both ends are measured by what the run gained, because that is 1 to 2 % of the loss on a large model
-and most of it on a small one. How sure the choice is, is the share of draws of the images (with replacement) in which
-the same checkpoint, or a neighbour, is chosen. Whether anything was gained at all is asked of the signs: of a run that
-learns nothing, each image's loss falls as often as it rises.
+counts for less; the pick is the last that is as nearly down, since likeness is best at the optimum and a little later
+(in the public runs, and by the lab's ground truth). Both ends are measured by what the run gained, because that is 1 to
+2 % of the loss on a large model and most of it on a small one. How sure the choice is, is the share of draws of the
+images (with replacement) in which the same checkpoint, or a neighbour, is chosen. Whether anything was gained at all is
+asked of the signs: of a run that learns nothing, each image's loss falls as often as it rises.
 
 Sources: spacepxl/demystifying-sd-finetuning@f23a53e (event files: the optimum is the left end of what people find
 usable, which ends at two to three times its steps, where the held-out loss has risen by 2 to 2.5 % of its start);
@@ -219,7 +220,7 @@ def _choice(steps: Sequence[int], mean: Sequence[float], saved: Sequence[int], o
         if why and place > first:
             last, closes = place - 1, why
             break
-    pick = min(range(first, last + 1), key=lambda place: (at[place], place))
+    pick = max([place for place in near if first <= place <= last], default=min(best, last))
     opens = f"before, less than {1 - OPEN[1]:.0%} of it is learned" if first else "it is the first checkpoint"
     return Choice(pick, first, last, optimum, opens, closes)
 

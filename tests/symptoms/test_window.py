@@ -31,7 +31,7 @@ def test_a_public_run_judged_by_eye() -> None:
 def test_a_small_model_that_learns_most_of_it() -> None:
     curve = {0: 0.0, 50: -0.45, 100: -0.62, 150: -0.66, 200: -0.64, 300: -0.5, 400: -0.3, 600: 0.1}
     found = best_window(rows_of(curve, images=6, scatter=0.1), [50, 100, 150, 200, 300, 400, 600])
-    assert (found.pick, found.first, found.last) == (150, 100, 300)
+    assert (found.pick, found.first, found.last) == (200, 100, 300), "the last that is as good as the best"
     assert "90%" in found.opens
     assert found.closes.startswith("at step 400 the loss has risen by")
 
