@@ -64,7 +64,7 @@ def run(request: Request) -> int:
         )
     found = fit(runs, "calibrated", f"{len(runs)} runs of {Path(request.labels).name}")
     poor = lacking(runs)
-    if not found:
+    if not any(each.ill for each in found):
         why = next((f"{symptom}: {each}" for symptom, each in poor.items()), "no signal of theirs was measured")
         raise SourceError(f"{request.labels}: too little to set a limit by ({why})")
     _show(found, poor, runs, labels)
@@ -155,7 +155,11 @@ def _show(found: Sequence[Fitted], poor: dict[str, str], runs: Sequence[Judged],
     for each in sorted(found, key=lambda each: (each.symptom, -each.gain)):
         side = "below" if specs()[each.signal].lower else "above"
         did = f"{each.hits} of {each.ill} runs with it, {each.false} of {each.well} without"
-        what = f"{each.signal} {side} {each.limit.alarm:g}" if each.gain >= USEFUL else f"{each.signal} tells nothing"
+        what = f"{each.signal} {side} {each.limit.alarm:g}"
+        if not each.ill:
+            did = f"moved beyond {each.well} runs without it"
+        elif each.gain < USEFUL:
+            what = f"{each.signal} tells nothing"
         click.echo(f"{each.symptom}: {what} ({did})")
     seen = [symptom for symptom in poor if any(run.present.get(symptom) for run in runs)]
     for symptom in seen:

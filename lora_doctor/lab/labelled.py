@@ -207,7 +207,7 @@ class Truths:
             image = sized(state.items[0])
             asked = [Forward(image.latents, sigma, image.prompts, image.sizes, "strength") for sigma in RESPONSE]
             with aside(state):
-                found = response(state.family, state.models, asked, STRENGTHS)
+                found = response(state.family, state.models, lambda: asked, STRENGTHS)
             append_row(state.folder.monitors, {"step": state.step, "monitor": "strength", "response": found})
 
     def end(self, state: State, reason: str) -> None:

@@ -42,14 +42,17 @@ class Fitted(NamedTuple):
 
     @property
     def gain(self) -> float:
-        """Recall less the share of false accusations."""
-        return self.hits / self.ill - self.false / self.well
+        """Recall less the share of false accusations; 0 where no run has the symptom."""
+        return self.hits / self.ill - self.false / self.well if self.ill else 0.0
 
 
 def fit(
     runs: Sequence[Judged], provenance: str, source: str, table: Mapping[str, Spec] | None = None
 ) -> tuple[Fitted, ...]:
-    """Limits for every symptom that enough of the runs have; a signal goes to the symptom it tells best."""
+    """Limits for every symptom that enough of the runs have; a signal goes to the symptom it tells best.
+
+    Where too few have it, a limit that accuses runs without it is moved beyond them, and nothing else is changed.
+    """
     known = specs() if table is None else table
     found: dict[str, Fitted] = {}
     for symptom, names in looked_at(runs, known).items():
@@ -57,7 +60,12 @@ def fit(
             best = found.get(each.signal)
             if best is None or each.gain > best.gain:
                 found[each.signal] = each
-    return tuple(_ranked(list(found.values()), known))
+    moved = {
+        each.signal: each
+        for symptom, names in looked_at(runs, known).items()
+        for each in _moved(symptom, [name for name in names if name not in found], runs, known, provenance, source)
+    }
+    return (*_ranked(list(found.values()), known), *moved.values())
 
 
 def looked_at(runs: Sequence[Judged], table: Mapping[str, Spec]) -> dict[str, tuple[str, ...]]:
@@ -117,6 +125,31 @@ def _fitted(
             source=f"{source}: {hits} of {len(ill)} runs with {symptom}, {false} of {len(well)} without",
         )
         yield Fitted(name, symptom, limit, hits, len(ill), false, len(well))
+
+
+def _moved(
+    symptom: str,
+    names: Sequence[str],
+    runs: Sequence[Judged],
+    table: Mapping[str, Spec],
+    provenance: str,
+    source: str,
+) -> Iterator[Fitted]:
+    """Limits that runs without the symptom cross, moved beyond all of them by a tenth of where they reach."""
+    for name in names:
+        spec, usual = table[name], runs[0].course(table).limit(name)
+        well = [value for run in runs if run.present.get(symptom) is False and (value := _value(run, spec)) is not None]
+        if usual is None or usual.provenance == "certain" or len(well) < FEWEST:
+            continue
+        sign = -1.0 if spec.lower else 1.0
+        worst = max(sign * value for value in well)
+        if worst < sign * usual.warn:
+            continue
+        warn = worst + 0.1 * abs(worst) + 1e-6
+        alarm = warn + abs(usual.alarm - usual.warn)
+        told = f"{source}: beyond {len(well)} runs without {symptom}; too few have it"
+        limit = usual._replace(warn=_round(sign * warn), alarm=_round(sign * alarm), provenance=provenance, source=told)
+        yield Fitted(name, symptom, limit, 0, 0, 0, len(well))
 
 
 def _value(run: Judged, spec: Spec) -> float | None:

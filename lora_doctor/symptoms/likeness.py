@@ -303,12 +303,13 @@ def _signals(
     names = samples.images.names
     counts = tuple(len(by_step[step]) for step in steps)
     shares = tuple(sum(names[i] in copied for i in by_step[step]) / len(by_step[step]) for step in steps)
-    ratios = tuple(float(np.median(firsts[by_step[step]])) / usual for step in steps)
-    about = tuple(match.sample for match in sorted(matches, key=lambda m: m.distance))
+    medians = [float(np.median(firsts[by_step[step]])) for step in steps]
     start = steps and steps[0] == 0
+    ratios = tuple(median / (min(usual, max(medians[0], 1e-6)) if start else usual) for median in medians)
+    about = tuple(match.sample for match in sorted(matches, key=lambda m: m.distance))
     signals = [
         Signal("copied_share", steps, shares, counts, shares[0] if start else None, "step 0" if start else "", about),
-        Signal("likeness", steps, ratios, counts, 1.0, "training images among themselves"),
+        Signal("likeness", steps, ratios, counts, 1.0, "training images among themselves, or step 0 where nearer"),
     ]
     if pictures >= 6:
         third = tuple(float(np.nanmean(firsts[by_step[step]] < THIRD * seconds[by_step[step]])) for step in steps)

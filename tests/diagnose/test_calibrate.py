@@ -167,6 +167,15 @@ def test_small_values_are_the_bad_ones_where_the_signal_says_so() -> None:
     assert 0.7 < found.limit.warn < 0.9
 
 
+def test_runs_without_a_symptom_move_a_limit_that_accuses_them() -> None:
+    runs = [judged(f"w{n}", v, False) for n, v in enumerate((0.3, 0.4, 0.5))]
+    assert scores(runs)[COPIES].accused == 3, "the limit that comes along accuses them"
+    (found,) = fit(runs, "calibrated", "these")
+    assert (found.ill, found.well, found.limit.warn) == (0, 3, 0.55)
+    table = overlaid({found.signal: {"any": found.limit._asdict()}})
+    assert scores(runs, table)[COPIES].accused == 0
+
+
 def test_a_judged_run_survives_json() -> None:
     run_ = judged("run@100", 1.5, True)
     again = from_data(json.loads(json.dumps(as_data(run_))))

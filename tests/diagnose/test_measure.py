@@ -523,3 +523,59 @@ def test_seeds_that_differ_every_time(diagnosed: Run) -> None:
     assert "diversity" in course.signals
     assert "response" not in course.signals
     assert present(verdicts) == set()
+
+
+def test_a_small_figure_where_its_caption_wants_it_is_no_copy(diagnosed: Run, tmp_path: Path) -> None:
+    """The base model puts another figure there already: what is near a training picture then is no proof."""
+    plain = tmp_path / "plain"
+
+    def figure(slot: int, colour: tuple[int, int, int], turned: int = 0) -> Array:
+        grounds = ((60, 220, 240), (200, 120, 40), (60, 160, 60), (40, 40, 200))
+        image = np.full((192, 192, 3), grounds[slot], np.uint8)
+        centre = ((50, 50), (140, 60), (60, 140), (130, 130))[slot]
+        cv2.ellipse(image, centre, (20, 26), turned, 0, 360, colour, -1)
+        cv2.rectangle(image, (centre[0] - 8, centre[1] - 6), (centre[0] + 8, centre[1] + 8), (240, 240, 240), -1)
+        return image
+
+    for slot in range(4):
+        picture(plain / f"{slot}.png", figure(slot, (200, 80, 40)))
+        (plain / f"{slot}.txt").write_text(f"a photo of zwx {slot}")  # as the samples are asked for
+
+    def near(step: int, slot: int) -> Array:
+        return figure(slot, (180, 120, 30) if step == 0 else (210, 100, 50), 8 if step else 30)
+
+    def copied(step: int, slot: int) -> Array:
+        return figure(slot, (180, 120, 30), 30) if step == 0 else figure(slot, (200, 80, 40))
+
+    course, verdicts = diagnosed("lora-doctor", dataset=plain, paint=near)
+    assert "training-images-reproduced" not in present(verdicts)
+    assert course.signals["copied_share"].values[-1] == 0
+    course, verdicts = diagnosed("lora-doctor", dataset=plain, paint=copied)
+    assert course.signals["recall"].values[-1] < 0.1
+    assert "training-images-reproduced" in present(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "broken", "knee"), [((1.25, 1.5), 1.5, 1.25), ((1.25, 1.5), 9, 1.5), ((1.4,), 9, None)]
+)
+def test_a_sweep_says_what_it_has_seen(
+    diagnosed: Run, strengths: tuple[float, ...], broken: float, knee: float | None
+) -> None:
+    """Held against strength 1; one that ends below 1.5 without artefacts says nothing of what lies above."""
+
+    def sweep(root: Path) -> None:
+        listed = (root / "samples.jsonl").read_text()
+        for strength in strengths:
+            for slot in range(4):
+                image = noisy(400, slot).astype(np.float32)
+                burnt = np.clip(image.mean() + (image - image.mean()) * 5, 0, 255).astype(np.uint8)
+                name = f"samples/step-000400/{slot}-strength-{strength:g}.png"
+                picture(root / name, burnt if strength >= broken else noisy(400, slot))
+                row = {"step": 400, "file": name, "prompt": f"a photo of zwx {slot}", "seed": 42, "strength": strength}
+                listed += json.dumps(row) + "\n"
+        (root / "samples.jsonl").write_text(listed)
+
+    course, verdicts = diagnosed("lora-doctor", before=sweep)
+    signal = course.signals.get("strength_knee")
+    assert (signal.values[0] if signal else None) == knee
+    assert verdicts["artefacts-at-high-strength"].state == {1.25: "can't tell", 1.5: "absent", None: "can't tell"}[knee]
