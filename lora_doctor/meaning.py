@@ -52,6 +52,7 @@ def canonical(plan: Plan) -> Plan:
         accumulation=_or(plan.accumulation, 1),
         processes=_or(plan.processes, 1),
         train_text_encoder=_or(plan.train_text_encoder, False),
+        stage=None,  # what it comes to stands in the fields: its folder and what it builds on are its own trainer's
         trigger=_trigger(plan),
         datasets=tuple(part for data in plan.datasets for part in _datasets(data, _trigger(plan).value)),
     )

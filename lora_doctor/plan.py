@@ -57,8 +57,15 @@ class Network(NamedTuple):
     target_style: str = "peft"  # how `targets` match: peft (name endings or a regex), contains, or preset (a word)
     target_naming: str | None = None  # whose module names they are, native or diffusers, where the style does not say
     weights: Setting[str] = Setting()  # an existing adapter to continue from
-    beneath: tuple[Setting[str], ...] = ()  # adapters that stay as they are, under the one that is trained
+    merged: Setting[list[str]] = Setting()  # adapters merged into the base before one is trained on top
+    stacked: Setting[list[str]] = Setting()  # adapters that stay as they are, under the one that is trained
     dtype: Setting[str] = Setting()  # bf16, fp16, fp32: what the adapter's weights are kept in while training
+
+    @property
+    def beneath(self) -> tuple[Setting[str], ...]:
+        """Every adapter that another one is trained on top of."""
+        lists = (self.merged, self.stacked)
+        return tuple(Setting(path, *each[1:]) for each in lists for path in each.value or ())
 
 
 class Optimizer(NamedTuple):
@@ -218,6 +225,7 @@ class Plan(NamedTuple):
     cache_text: Setting[bool] = Setting()
     prompt_tokens: Setting[int] = Setting()  # longest prompt in tokens; the rest falls off
     datasets: tuple[Dataset, ...] = ()
+    growth: Setting[list[int]] = Setting()  # edge lengths in pixels that are trained before the last one
     unused: tuple[Dataset, ...] = ()  # entries that are switched off, or for validation only
     stage: Stage | None = None  # only lora-doctor's own config has stages: one plan for each
 

@@ -31,6 +31,8 @@ CONSEQUENCES = {
     "network.kind": "another kind of adapter is trained",
     "network.alpha": "the update is scaled otherwise",
     "network.dropout": "the adapter overfits sooner, or later",
+    "network.merged": "trained on the bare base, the adapter learns what those did, or means something else",
+    "network.stacked": "trained on the bare base, the adapter learns what those did, or means something else",
     "network.dtype": "small updates may be rounded away, or take more memory",
     "optimizer.weight_decay": "weights shrink more, or less, over the run",
     "optimizer.gradient_clip": "single large gradients count more, or less",
@@ -56,6 +58,7 @@ CONSEQUENCES = {
     "cache_text": "speed and memory change, not the result",
     "prompt_tokens": "longer, or shorter, captions are cut off",
     "processes": "how many devices there are is said when the run is started",
+    "growth": "every step is at the last resolution, and as dear",
     "seed": "two runs differ",
 }
 # What another trainer settles by itself, and its config does not say: told as left to it, not as lost

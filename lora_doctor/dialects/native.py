@@ -174,6 +174,7 @@ def _plan(kind: str, config: Config, stage: Stage | None, reader: Reader) -> Pla
         cache_latents=get("memory.cache_latents"),
         cache_text=get("memory.cache_text"),
         datasets=tuple(_dataset(config, entry, resolution, reader) for entry in config.items("data")),
+        growth=get("growth.resolution").map(lambda edges: edges or None),
         stage=stage,
     )
 
@@ -194,7 +195,8 @@ def _network(config: Config) -> Network:
         targets=config.get("adapter.targets").map(lambda v: PRESETS.get(v, v) if isinstance(v, str) else v),
         excluded=config.get("adapter.exclude"),
         weights=config.get("adapter.start_from"),
-        beneath=(*_folders(config, "adapter.merge"), *_folders(config, "adapter.stack_on")),
+        merged=config.get("adapter.merge").map(_several),
+        stacked=config.get("adapter.stack_on").map(_several),
         dtype=config.get("precision.adapter"),
     )
 
@@ -295,6 +297,11 @@ def _without(listing: Listing | None, beside: list[Listing | None]) -> Listing |
 
 def _lies_in(path: Path, folders: tuple[Path, ...]) -> bool:
     return any(path.absolute().is_relative_to(folder) for folder in folders)
+
+
+def _several(value: Any) -> list[str] | None:
+    """One or more paths; None where there is none."""
+    return ([value] if isinstance(value, str) else value) or None
 
 
 def _folders(config: Config, key: str) -> list[Setting[str]]:

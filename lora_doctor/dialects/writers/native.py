@@ -59,6 +59,8 @@ def _adapter(draft: Draft, adapter: Section) -> None:
     adapter.put("dropout", network.dropout.value, "network.dropout")
     adapter.put("targets", _targets(draft), "network.targets")
     adapter.put("start_from", network.weights.value, "network.weights")
+    adapter.put("merge", network.merged.value, "network.merged")
+    adapter.put("stack_on", network.stacked.value, "network.stacked")
     adapter.put("text_encoder", plan.train_text_encoder.value or None, "train_text_encoder")
     if network.conv_rank.value:
         draft.cannot(
@@ -107,6 +109,9 @@ def _captions(draft: Draft, captions: Section) -> None:
 def _training(draft: Draft, sheet: Sheet) -> None:
     plan, training = draft.plan, sheet.under("training")
     steps, epochs = run_length(plan)
+    sheet.put("growth.resolution", plan.growth.value, "growth")
+    for key in ("growth.steps", "growth.plateau") if plan.growth.value else ():
+        sheet.put(key, plan.get(key).value or None, "growth")  # nobody else has them
     training.put("steps", steps, "steps")
     training.put("epochs", epochs, "epochs")
     training.put("batch_size", plan.batch_size.value, "batch_size")
