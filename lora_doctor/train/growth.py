@@ -173,7 +173,8 @@ class Growth:
         why = f"after {growing.starts[nth + 1] - growing.starts[nth]:,} steps"
         if state.job.growth.plateau and growing.nth(state.step) == nth and self._level(state, nth):
             growing.advance(state.step)
-            why = f"the held-out loss has not fallen in {state.job.growth.plateau} measurements"
+            count = state.job.growth.plateau
+            why = f"the held-out loss has not fallen in {count} measurement{'s' * (count != 1)}"
         if growing.nth(state.step) != nth:
             self._tell(state, f"{why}, training goes on")
         return None

@@ -11,6 +11,7 @@ from lora_doctor.dialects.reader import Reader
 from lora_doctor.lint import lint_file
 from lora_doctor.plan import Plan
 from lora_doctor.source.read import read_text
+from lora_doctor.translate import translate
 
 TEXT = """\
 output = "run"
@@ -102,3 +103,17 @@ def test_loras_beneath_are_judged_too(tmp_path: Path) -> None:
     )
     (found,) = [each for each in lint_file(path).found if each.rule.id == "made-for-another-model"]
     assert found.finding.key == "adapter.stack_on"
+
+
+def test_what_other_trainers_have_not_is_told(tmp_path: Path) -> None:
+    (plan,) = plans(
+        'output = "run"\nmodel = {path = "klein", family = "flux2-klein-4b"}\ndata = [{folder = "x"}]\n'
+        'training = {steps = 9}\nadapter = {merge = "a.safetensors", stack_on = ["b.safetensors"]}\n'
+        "growth = {resolution = [512], steps = [4]}\n"
+    )
+    assert [setting.value for setting in plan.network.beneath] == ["a.safetensors", "b.safetensors"]
+    lost = {each.field for each in translate(plan, "ai-toolkit", tmp_path, "a").lost}
+    assert {"network.merged", "network.stacked", "growth"} <= lost
+    kept = translate(plan, "lora-doctor", tmp_path, "b")
+    assert not {"network.merged", "network.stacked", "growth"} & kept.told
+    assert kept.plan.get("growth.steps").value == [4]
