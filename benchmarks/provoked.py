@@ -16,6 +16,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from lora_doctor.lab.taught import Drawn, Picture, Truth, look_at
 from lora_doctor.lab.world.folders import Asked, planned, write_folder
 from lora_doctor.lab.world.render import render
 from lora_doctor.lab.world.sheet import sheet
-from lora_doctor.lab.world.vocabulary import PIXELS
+from lora_doctor.lab.world.vocabulary import CREATURES, PIXELS, SUBJECTS
 from lora_doctor.train.loading import load_folder
 from lora_doctor.train.toml import toml_value
 
@@ -39,7 +40,8 @@ ROWS = "rows.json"
 class Scenario(NamedTuple):
     """A run to provoke something: what is taught, from what, and how (keys of lora-doctor's own config).
 
-    It is looked at after `steps` (none: the last), at each of `strengths`. Without settings (None) nothing is trained.
+    It is looked at after `steps` (none: the last), at each of `strengths`; other prompts ask for `others`. Without
+    settings (None) nothing is trained.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Scenario(NamedTuple):
     settings: dict[str, Any] | None
     steps: tuple[int, ...] = ()
     strengths: tuple[float, ...] = (1.0,)
+    others: tuple[str, ...] = SUBJECTS
 
 
 class Shown(NamedTuple):
@@ -75,6 +78,8 @@ SCENARIOS = (
         "alike captions, rank 64",
         subject(8, seed=0, alike=True),
         {"training.steps": 800, "adapter.rank": 64, "captions.dropout": 0.0, **LONG},
+        steps=(100, 300, 800),
+        others=tuple(CREATURES),
     ),
     Scenario("rate x 20", subject(8, seed=0), {"training.steps": 300, **LONG, "optimizer.learning_rate": 2e-2}),
     Scenario(
@@ -120,14 +125,15 @@ def looks(scenario: Scenario, files: dict[int, Path], number: int) -> list[Shown
     Drawn in bf16, as users draw, which takes half the time.
     """
     family, models = load_folder(micro_klein(), dtype="bf16")
+    look = partial(look_at, family, models, scenario.asked, number, scenario.others)
     if scenario.settings is None:
-        return [Shown(0, 1.0, look_at(family, models, scenario.asked, number))]
+        return [Shown(0, 1.0, look())]
     found = []
     for step in scenario.steps or (max(files),):
         models.pipeline.load_lora_weights(str(files[step]), adapter_name="run")
         for strength in scenario.strengths:
             models.pipeline.set_adapters(["run"], [strength])
-            found.append(Shown(step, strength, look_at(family, models, scenario.asked, number)))
+            found.append(Shown(step, strength, look()))
         models.pipeline.delete_adapters("run")
     return found
 
@@ -143,12 +149,13 @@ def row(name: str, shown: Shown, seconds: str) -> str:
 def picture(scenario: Scenario, found: Sequence[Shown]) -> Picture:
     """What was trained on, then what was drawn.
 
-    Of one look, a row each of training captions, new contexts and other prompts; of several, a row each, half of it new
-    contexts and half other prompts.
+    First of training captions. Then of one look a row of new contexts and one of other prompts; of several a row each,
+    half of it new contexts and half other prompts.
     """
-    rows = [[render(scene) for scene in planned(scenario.asked)]]
+    again = [each.drawn.again for each in found if each.strength == 1][-1]
+    rows = [[render(scene) for scene in planned(scenario.asked)], again]
     if len(found) == 1:
-        rows += [found[0].drawn.again, found[0].drawn.new, found[0].drawn.other]
+        rows += [found[0].drawn.new, found[0].drawn.other]
     else:
         rows += [[*d.new[: COLUMNS // 2], *d.other[: COLUMNS // 2]] for _, _, d in found]
     blank = np.full((PIXELS, PIXELS, 3), 255, np.uint8)

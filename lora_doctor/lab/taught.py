@@ -17,7 +17,7 @@ from .truth.look import LEGS, look
 from .truth.obedience import is_style, is_subject, obedience
 from .world.folders import Asked, captioned, planned
 from .world.scene import Scene, caption, random_scene, scenes
-from .world.vocabulary import HELD_OUT_STYLES
+from .world.vocabulary import HELD_OUT_STYLES, SUBJECTS
 
 NEW, OTHER = 500, 600  # seeds of contexts and of other prompts that no training saw
 TOLD: Final = ("subject", "colour", "ground", "position")  # attributes that count as obeyed
@@ -63,9 +63,12 @@ def contexts(asked: Asked, number: int) -> list[Scene]:
     return [random_scene(rng, (asked.what,)) for _ in range(number)]
 
 
-def look_at(family: Family, models: Models, asked: Asked, number: int) -> Drawn:
-    """What the model draws as it is: `number` pictures of new contexts, as many of other prompts, half of training."""
-    new, other, training = contexts(asked, number), scenes(OTHER, number), planned(asked)
+def look_at(family: Family, models: Models, asked: Asked, number: int, subjects: Sequence[str] = SUBJECTS) -> Drawn:
+    """What the model draws as it is: `number` pictures of new contexts, as many of other prompts, half of training.
+
+    `subjects`: what other prompts ask for.
+    """
+    new, other, training = contexts(asked, number), scenes(OTHER, number, subjects), planned(asked)
     whole = asked._replace(alike=False)
     of_new = drawn(family, models, [captioned(scene, whole) for scene in new])
     of_other = drawn(family, models, [caption(scene) for scene in other], seed=1000)
