@@ -2,6 +2,7 @@
 
     python benchmarks/keeping.py                      # every way, two seeds: some minutes of CPU time
     python benchmarks/keeping.py --only plain,output --seeds 3
+    python benchmarks/keeping.py --kept rows.jsonl    # goes on where it was stopped
 
 A LoRA learns a lizard, which the micro Klein never saw, as `zwx` from four pictures, and too long. `critter` is the
 class that it should leave alone: a creature the base knows well. Nothing is judged by what was trained with: pictures
@@ -11,6 +12,7 @@ are drawn by the pipeline itself and told by the world's own measures (`lora_doc
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import tempfile
 import time
@@ -247,34 +249,57 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=140)
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--number", type=int, default=12, help="pictures drawn of each kind of prompt")
+    parser.add_argument("--kept", type=Path, help="a file for what was measured: what is in it is not measured again")
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [word for word in options.only.split(",") if word]
     ways = [way for way in WAYS if not wanted or any(word in way.name for word in wanted)]
     asked = Asked(SUBJECT, number=options.images, edge=PIXELS)
     questions = asks(planned(asked), options.number)
-    family, models = load_folder(micro_klein())
-    with torch.no_grad():
-        found = {"the base model": [measured(family, models, questions)]}
-    print(row("the base model", found["the base model"]), flush=True)
+    rows = Rows(options.kept)
+    if not rows.has("the base model", 0):
+        family, models = load_folder(micro_klein())
+        with torch.no_grad():
+            rows.add("the base model", 0, measured(family, models, questions))
     with tempfile.TemporaryDirectory() as work:
         data = Path(work) / "data"
         names = pictures(data, asked)
         for seed in range(options.seeds):
-            for way in ways:
-                half = 0.5 * found["plain"][0].norm if "plain" in found else None
+            for way in (each for each in ways if not rows.has(each.name, seed)):
+                plain = rows.truths.get("plain")
+                half = 0.5 * next(iter(plain.values())).norm if plain else None
                 ending = Ending(questions)
                 job = job_of(way, Path(work) / f"{way.name} {seed}", data, names, options.steps, seed, half)
                 train(job, Watchers((ending,)), lambda _: None)
                 assert ending.truth is not None
-                truths = {way.name: ending.truth}
                 if job.adapter.min_rank:
                     run = RunFolder(job.output)
-                    truths[f"{way.name}, loaded elsewhere"] = elsewhere(run, job.training.steps, questions)
-                for name, truth in truths.items():
-                    found.setdefault(name, []).append(truth)
-                    print(seed, row(name, [truth]), f"{truth.seconds:.3f} s, norm {truth.norm:.2f}", flush=True)
-            print(table(found), flush=True)
+                    rows.add(f"{way.name}, loaded elsewhere", seed, elsewhere(run, job.training.steps, questions))
+                rows.add(way.name, seed, ending.truth)
+            print(table({name: list(truths.values()) for name, truths in rows.truths.items()}), flush=True)
+
+
+class Rows:
+    """What was measured, by way and seed; kept in a file where one is named."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.truths: dict[str, dict[int, Truth]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path and path.exists() else ():
+            name, seed, values = json.loads(line)
+            self.truths.setdefault(name, {})[seed] = Truth(*values)
+
+    def has(self, name: str, seed: int) -> bool:
+        """Whether it is measured."""
+        return seed in self.truths.get(name, {})
+
+    def add(self, name: str, seed: int, truth: Truth) -> None:
+        """Keep and print it."""
+        self.truths.setdefault(name, {})[seed] = truth
+        print(seed, row(name, [truth]), f"{truth.seconds:.3f} s, norm {truth.norm:.2f}", flush=True)
+        if self.path:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([name, seed, truth]) + "\n")
 
 
 if __name__ == "__main__":
