@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lora_doctor.dataset.arrays import Array, need
+from lora_doctor.dataset.arrays import need
 from lora_doctor.dataset.cache import Cache
 from lora_doctor.dataset.exam import pictures
 from lora_doctor.dataset.record import Images
@@ -162,22 +162,15 @@ def _images(
     looked = Looked(samples, pixels, checks, formats)
     found = list(looks(looked, training[1] if training else None))
     like = None
-    if training is not None:
+    if training is not None and not any(each.control for each in samples):
         shown, own = training
         copies = [group.names for group in together(shown, store).copies]
         steps = [each.step if each.strength == 1.0 else None for each in samples]
         slots = [(each.slot or each.prompt, each.seed) for each in samples]
-        side = Side(images, _drawn_freely(samples, pixels), steps, slots, _trained(samples, said))
+        side = Side(images, pixels, steps, slots, _trained(samples, said))
         like = likeness(side, Side(shown, own), store, copies)
         found += like.signals if like else ()
     return like, found, aside
-
-
-def _drawn_freely(samples: Sequence[Sample], pixels: Array) -> Array:
-    """Without edits: they are to look like the images they were made from, and on training pairs like the targets."""
-    found: Array = pixels.copy()
-    found["ok"][[bool(each.control) for each in samples]] = 0
-    return found
 
 
 def evenly(samples: Sequence[Sample]) -> list[Sample]:
@@ -247,8 +240,8 @@ def reasons(run: Run, asked: bool = False) -> dict[str, str]:
     samples = "no sample images" if not run.samples else ""
     first = samples or ("no samples of step 0" if any("step 0" in what for what in lacking) else "")
     training = samples or ("training images not known" if "the training images" in lacking else "")
-    if run.samples and sum(not each.control for each in run.samples) == 0:
-        training = training or "samples are edits, which look like what they are made from"
+    if any(each.control for each in run.samples):
+        training = "samples are edits, which are to look like what they are made from"
     few = "fewer than four checkpoints in the later half of the run"
     weights = "" if run.checkpoints else "no checkpoints"
     prompts = samples or "no prompts both with and without a known trigger"

@@ -18,7 +18,7 @@ MODELS = {
     "sdxl": ("stabilityai/stable-diffusion-xl-base-1.0", "models/sd_xl_base_1.0.safetensors"),
 }
 FOLDERS = ("data/zwx", "/srv/images/ring, gold", "C:\\data\\new ring", "D:/data/zwx", "\\\\nas\\share\\ring", "é/é")
-PROMPTS = ("zwx, a ring on slate", "a ring on sand: \"gold\"", "it's a ring # no comment", "指輪")
+PROMPTS = ("zwx, a ring on slate", 'a ring on sand: "gold"', "it's a ring # no comment", "指輪")
 TARGETS = (None, "all-linear", ["to_q", "to_k", "to_v"], ["to_q", "to_k", "to_v", "to_out.0"])
 
 

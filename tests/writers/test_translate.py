@@ -206,3 +206,20 @@ def test_every_writer_has_its_dialect() -> None:
     from lora_doctor.dialects import all_dialects
 
     assert set(WRITERS) <= {module.TRAINER for module in all_dialects()}
+
+
+@pytest.mark.parametrize(("trainer", "told"), [("ai-toolkit", 0), ("lora-doctor", 0), ("musubi-tuner", 1)])
+def test_several_control_folders(trainer: str, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("after", "before", "pose"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(b"")
+    config = (
+        'output = "run"\n[model]\npath = "FLUX.2-klein-base-4B"\n[training]\nsteps = 1\n[[data]]\nfolder = "after"\n'
+    )
+    (tmp_path / "run.toml").write_text(config + 'control = ["before", "pose"]\n')
+    _, (plan,) = read_plans("run.toml")
+    made = translate(plan, trainer, tmp_path, "out")
+    text = "".join(each.text for each in made.files)
+    assert text.count("takes one folder") == told, "said beside the value"
+    assert ("pose" in text) is not bool(told)

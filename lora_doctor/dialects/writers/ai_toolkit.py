@@ -77,7 +77,7 @@ def _dataset(draft: Draft, job: Section, index: int, data: Dataset) -> None:
     entry = Section(job.sheet, f"{job.prefix}.datasets.{index}")
     at = f"datasets.{index}"
     entry.put("folder_path", data.folder.value, f"{at}.folder")
-    entry.put("control_path", data.control.value, f"{at}.control")
+    entry.put("control_path", words.controls(data), f"{at}.control")
     entry.put("mask_path", data.masks.value, f"{at}.masks")
     entry.put("caption_ext", words.extension_without_dot(data) or "txt", f"{at}.caption_extension")
     if data.caption_source.value == "prompt":

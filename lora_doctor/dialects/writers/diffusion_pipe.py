@@ -204,7 +204,7 @@ def _directory(draft: Draft, section: Section, index: int, data: Dataset) -> Non
     at = f"datasets.{index}"
     section.put("path", data.folder.value, f"{at}.folder")
     section.put("mask_path", data.masks.value, f"{at}.masks")
-    section.put("control_path", data.control.value, f"{at}.control")
+    section.put("control_path", words.single_control(draft, index, data), f"{at}.control")
     repeats = data.repeats.value
     if repeats is not None and repeats >= 1:
         repeats = words.whole(draft, f"{at}.repeats", repeats)

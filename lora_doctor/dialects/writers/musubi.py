@@ -93,7 +93,7 @@ def _folders(draft: Draft, sheet: Sheet) -> None:
         at, entry = f"datasets.{index}", sheet.under(f"datasets.{index}")
         entry.put("image_directory", data.folder.value, f"{at}.folder")
         entry.put("cache_directory", f"{output}/cache-{index}")
-        entry.put("control_directory", data.control.value, f"{at}.control")
+        entry.put("control_directory", words.single_control(draft, index, data), f"{at}.control")
         entry.put("caption_extension", data.caption_extension.value or ".txt", f"{at}.caption_extension")
         edge = words.single(draft, index, data) or 1024
         entry.put("resolution", [edge, edge], f"{at}.resolution")

@@ -89,7 +89,7 @@ def _folder(draft: Draft, section: Section, index: int, data: Dataset) -> None:
     section.put("repeats", data.repeats.value, f"{at}.repeats")
     section.put("resolution", words.single(draft, index, data), f"{at}.resolution")
     section.put("masks", data.masks.value, f"{at}.masks")
-    section.put("control", data.control.value, f"{at}.control")
+    section.put("control", words.controls(data), f"{at}.control")
     section.put("regularisation", data.regularisation.value or None, f"{at}.regularisation")
 
 

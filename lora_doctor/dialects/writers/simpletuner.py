@@ -262,7 +262,7 @@ def _backend(draft: Draft, sheet: Sheet, number: int, index: int, data: Dataset)
     entry.put("caption_shuffle.position_start", data.keep_tokens.value or None, f"{at}.keep_tokens")
     if data.caption_extension.value not in (None, ".txt"):
         draft.cannot(f"{at}.caption_extension", "is always .txt: rename the files")
-    partners = [(data.masks.value, "mask"), (data.control.value, "reference_strict")]
+    partners = [(data.masks.value, "mask"), (words.single_control(draft, index, data), "reference_strict")]
     linked = [(folder, kind) for folder, kind in partners if folder]
     if linked:
         entry.put("conditioning_data", [f"{name}-{kind.partition('_')[0]}" for _, kind in linked])

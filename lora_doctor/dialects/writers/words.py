@@ -119,6 +119,24 @@ def single(draft: Draft, index: int, data: Dataset) -> int | None:
     return max(edges)
 
 
+def controls(data: Dataset) -> str | list[str] | None:
+    """The folder of control images, or several, for a trainer that takes several."""
+    if len(data.control_listings) < 2:
+        return data.control.value
+    written = next((each for key in ("control", "control_path") if isinstance(each := data.get(key).value, list)), None)
+    return written or [str(listing.folder) for listing in data.control_listings]
+
+
+def single_control(draft: Draft, index: int, data: Dataset) -> str | None:
+    """The one folder of control images, for a trainer that takes one."""
+    if len(data.control_listings) > 1:
+        draft.cannot(
+            f"datasets.{index}.control",
+            f"takes one folder: of {len(data.control_listings)} the first is left, and the edit is another one",
+        )
+    return data.control.value
+
+
 def whole(draft: Draft, field: str, value: float | None) -> int | None:
     """A whole number, for a trainer that takes no other."""
     if value is None:

@@ -28,7 +28,7 @@ def contact_sheet(page: RunPage) -> str:
     body = "".join(_row(page, slot) for slot in slots)
     marked = sum(name in page.copies for name in page.sheet.values())
     told = f"{marked} of the samples below show a training image; it stands in their corner. " if marked else ""
-    if not marked and page.nearest and not any(slot.control for slot in slots):
+    if not marked and page.nearest:
         told = "None of the samples below shows a training image. "
     more = f"{page.left_out} more prompts are not shown. " if page.left_out else ""
     touch = " Point at a picture, or tap it, for its nearest training image." if page.training else ""
