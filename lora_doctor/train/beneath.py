@@ -153,5 +153,5 @@ def _merged(paths: Iterable[Path], rounding: Rounding, stored: torch.dtype) -> s
     if lost < 1e-4:
         return sentence
     name = str(stored).removeprefix("torch.")
-    cost = f"storing the sums in {name} moves them by {lost:.0%} of what the LoRA does (the base alone: {before:.0%})"
-    return f"{sentence}; {cost}; `adapter.stack_on` adds no such error"
+    cost = f"storing the sums in {name} moves them by {lost:.0%} of what the LoRA does, storing the base {before:.0%}"
+    return f"{sentence}; {cost}" + ("; `adapter.stack_on` adds no such error" if lost > 1.1 * before else "")
