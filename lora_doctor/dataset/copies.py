@@ -151,22 +151,19 @@ def _sharing_corners(records: Array, places: Array, roots: Array, cache: Cache) 
     """Pairs with several equal corners and different roots, likeliest first; corners of many images count for none."""
     if not 2 <= len(places) <= MOST:
         return
-    rng = np.random.default_rng(0)
-    bands = [rng.choice(256, BAND_BITS, replace=False) for _ in range(BANDS)]
-    weights = (1 << np.arange(BAND_BITS, dtype=np.int64))[::-1]
-    keys: list[list[Array]] = [[] for _ in bands]
-    owners: list[Array] = []
     digests = [digest.tobytes() for digest in records["digest"][places]]
     index = dict(zip(digests, places.tolist()))
+    descriptors, owners = [], []
     for digest, features in cache.features(sorted(index)):
-        bits = np.unpackbits(np.frombuffer(features.descriptors, np.uint8).reshape(-1, 32), axis=1)
-        for kept, band in zip(keys, bands):
-            kept.append(bits[:, band].astype(np.int64) @ weights)
-        owners.append(np.full(len(bits), index[digest], np.int64))
+        descriptors.append(np.frombuffer(features.descriptors, np.uint8).reshape(-1, 32))
+        owners.append(np.full(len(descriptors[-1]), index[digest], np.int64))
     if not owners:
         return
-    owner = np.concatenate(owners)
-    votes = [each for kept in keys for each in _votes(np.concatenate(kept), owner)]
+    rows, owner = np.ascontiguousarray(np.concatenate(descriptors).T), np.concatenate(owners)
+    del descriptors, owners
+    rng = np.random.default_rng(0)
+    bands = [rng.choice(256, BAND_BITS, replace=False).tolist() for _ in range(BANDS)]
+    votes = [each for band in bands for each in _votes(_keys(rows, band), owner)]  # one band's keys at a time
     if not votes:
         return
     pairs, which = np.unique(np.concatenate([codes for codes, _ in votes]), return_inverse=True)
@@ -178,6 +175,14 @@ def _sharing_corners(records: Array, places: Array, roots: Array, cache: Cache) 
     first, second = first[apart], second[apart]
     kept = (_rank(first) < LIKELIEST) & (_rank(second) < LIKELIEST)
     yield from zip(first[kept].tolist(), second[kept].tolist())
+
+
+def _keys(rows: Array, band: list[int]) -> Array:
+    """Some bits of each descriptor; `rows` holds the first byte of all of them, then the second."""
+    keys = np.zeros(rows.shape[1], np.int32)
+    for bit in band:
+        keys = (keys << 1) | ((rows[bit >> 3] >> (7 - (bit & 7))) & 1)
+    return keys
 
 
 def _rank(owners: Array) -> Array:
@@ -200,4 +205,4 @@ def _votes(keys: Array, owner: Array) -> Iterator[tuple[Array, Array]]:
         one, other, size = owner[:-step][same], owner[step:][same], sizes[step:][same]
         apart = one != other
         low, high = np.minimum(one, other)[apart], np.maximum(one, other)[apart]
-        yield (low << 32) | high, 1.0 / (size[apart] - 1.0)
+        yield (low << 32) | high, (1.0 / (size[apart] - 1.0)).astype(np.float32)

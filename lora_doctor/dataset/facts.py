@@ -38,7 +38,7 @@ class ImageFacts(NamedTuple):
     white: float | None = None  # its 99.9th percentile
     contrast: float | None = None  # levels between those percentiles, of the channel in which they are farthest apart
     between: float | None = None  # share of pixels whose brightest channel is neither black nor white (16 to 239)
-    clipped: float | None = None  # share of pixels with a channel at 254 or more; no white background, no drawing
+    clipped: float | None = None  # share of pixels with a channel at 254 or more; 0 where that is mostly paper
     blur: float | None = None  # radius (sigma) of the sharpest strong edges in their softest direction, pixels
     detail: float | None = None  # the share of its width that its finest detail needs: 0.5 after enlarging twice
     noise: float | None = None  # standard deviation in the flattest parts, levels

@@ -88,8 +88,8 @@ def bars(small: Array) -> tuple[float, float, float, float]:
     """Plain bars at left, top, right and bottom, as shares of the side; only two that face each other count."""
     plane = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY) if small.ndim == 3 else small
     height, width = plane.shape
-    top, bottom = _bar(plane), _bar(plane[::-1])
-    left, right = _bar(plane.T), _bar(plane.T[::-1])
+    top, bottom = _bars(plane, plane.min(1), plane.max(1))
+    left, right = _bars(plane.T, plane.min(0), plane.max(0))
     sides = [left / width, top / height, right / width, bottom / height]
     for one, other in ((0, 2), (1, 3)):
         if not (MIN_BAR <= sides[one] <= MAX_BAR and MIN_BAR <= sides[other] <= MAX_BAR):
@@ -97,10 +97,12 @@ def bars(small: Array) -> tuple[float, float, float, float]:
     return sides[0], sides[1], sides[2], sides[3]
 
 
-def _bar(plane: Array) -> int:
-    """Rows from the first on that are of one and the same grey, where the picture sets in along most of their edge."""
-    low, high = plane.min(1).astype(np.int16), plane.max(1).astype(np.int16)
-    same = (high - low <= PLAIN) & (np.abs(low - low[0]) <= PLAIN)
-    rows = len(same) if same.all() else int(same.argmin())
-    begins = np.abs(plane[rows : rows + BEHIND].astype(np.int16) - low[rows - 1]) > PLAIN
-    return rows if begins.size and begins.mean() >= EDGE else 0
+def _bars(plane: Array, low: Array, high: Array) -> tuple[int, int]:
+    """At both ends: rows that are of one and the same grey, where the picture sets in along most of their edge."""
+    low, plain, found = low.astype(np.int16), high - low <= PLAIN, []
+    for lines, level, even in ((plane, low, plain), (plane[::-1], low[::-1], plain[::-1])):
+        same = even & (np.abs(level - level[0]) <= PLAIN)
+        rows = len(same) if same.all() else int(same.argmin())
+        begins = np.abs(lines[rows : rows + BEHIND].astype(np.int16) - level[rows - 1]) > PLAIN
+        found.append(rows if begins.size and begins.mean() >= EDGE else 0)
+    return found[0], found[1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from lora_doctor.dataset.arrays import Array
 
-LEAST = 0.05  # of the pixels at their limit, below which nobody asks
+LEAST = 0.15  # of the pixels at their limit, below which nobody asks
 WHITE = 250  # levels, of the small copy
 BACKGROUND = 0.9  # share of the border that must be white for white to be called the background
 SUBJECT = 0.08  # share of the picture that must be something else
@@ -48,7 +48,7 @@ def _flat(channels: Sequence[Array]) -> float:
 
 
 def _brightest(small: Array) -> Array:
-    return small.max(2) if small.ndim == 3 else small
+    return cv2.max(cv2.max(small[..., 0], small[..., 1]), small[..., 2]) if small.ndim == 3 else small
 
 
 def _ends_abruptly(plane: Array, framed: bool) -> bool:
