@@ -48,6 +48,7 @@ FIELDS = (
         "only needed where the files do not say",
         ("flux2-klein-4b", "flux2-klein-9b", "sana", "sdxl"),
     ),
+    Field("model.transformer", "str", None, "a single file with another Klein transformer than the one in `path`"),
     Field("model.text_encoder", "str", None, "another text encoder than the one in `path`"),
     Field("model.vae", "str", None, "another VAE than the one in `path`"),
     Field("model.revision", "str", None, "commit or branch of the hub repository"),

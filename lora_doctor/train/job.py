@@ -23,6 +23,7 @@ class Model(NamedTuple):
     size: str | None = None  # `4B`, `1.6B`...; None where the files do not say
     text_encoder: Path | None = None  # instead of the one in `path`
     vae: Path | None = None
+    transformer: Path | None = None  # a single file, in the layout of Black Forest Labs and ComfyUI
 
 
 class Adapter(NamedTuple):

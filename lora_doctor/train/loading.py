@@ -93,7 +93,7 @@ def _pipeline(job: Job, family: Family) -> Any:
         local_files_only=True,
         variant=_variant(job.model.path),
         quantization_config=_quantisation(precision, family, compute),
-        **_replaced(job.model, encoders),
+        **_replaced(job.model, encoders, _read_as(precision.base, compute)),
     )
 
 
@@ -117,12 +117,20 @@ def _for_encoders(compute: torch.dtype) -> torch.dtype:
     return torch.bfloat16 if compute == torch.float16 else compute
 
 
-def _replaced(model: Model, encoders: torch.dtype) -> dict[str, Any]:
+def _replaced(model: Model, encoders: torch.dtype, base: torch.dtype) -> dict[str, Any]:
     """Parts that come from elsewhere, of the class that the folder's own part has."""
     import diffusers
     import transformers
 
     index, parts = json.loads((model.path / "model_index.json").read_text(encoding="utf-8")), {}
+    if model.transformer:
+        parts["transformer"] = getattr(diffusers, index["transformer"][1]).from_single_file(
+            str(model.transformer),
+            config=str(model.path),
+            subfolder="transformer",
+            local_files_only=True,
+            torch_dtype=base,
+        )
     if model.text_encoder:
         kind = getattr(transformers, index["text_encoder"][1])
         parts["text_encoder"] = kind.from_pretrained(model.text_encoder, dtype=encoders, local_files_only=True)

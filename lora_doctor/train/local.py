@@ -50,10 +50,7 @@ def folder_of(reference: str | None) -> Path:
         return micro_klein()
     path = Path(os.path.expandvars(reference)).expanduser()
     if path.is_file():
-        raise SourceError(
-            f"{reference} is a single file; train loads a folder in diffusers' layout, with model_index.json: --model "
-            "FOLDER"
-        )
+        raise SourceError(_single(reference, path))
     if not path.is_dir() and _HUB.fullmatch(reference):
         path = _cached(reference) or path
     if not path.is_dir():
@@ -62,6 +59,21 @@ def folder_of(reference: str | None) -> Path:
     if not (path / "model_index.json").is_file():
         raise SourceError(f"the model folder {reference} has no model_index.json: it is not in diffusers' layout")
     return path.absolute()
+
+
+def _single(reference: str, path: Path) -> str:
+    """What to do with a single file."""
+    family = identify(str(path)).family
+    if family == "flux2-klein":
+        return (
+            f"{reference} is a single file with Klein's transformer alone: `model.path` names a folder in diffusers' "
+            "layout, which has the text encoder and the VAE too, and `model.transformer` names this file"
+        )
+    how = ": StableDiffusionXLPipeline.from_single_file(FILE).save_pretrained(FOLDER) of diffusers writes one"
+    return (
+        f"{reference} is a single file; train loads a folder in diffusers' layout, with model_index.json"
+        f"{how if family == 'sdxl' else ''}, --model FOLDER names it"
+    )
 
 
 def _cached(name: str) -> Path | None:

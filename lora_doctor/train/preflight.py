@@ -59,6 +59,7 @@ def _checked(job: Job) -> Preflight:
     parts = _parts(job, folder)
     denoiser = parts[DENOISERS[job.model.family]]
     _check_widths(job, parts)
+    _check_file(job, denoiser)
     divisor = divisor_of(job.model.family, {name: _config(part) for name, part in parts.items()})
     _check_sizes(job, divisor)
     _check_formats(job, _blocks(_config(denoiser)))
@@ -158,6 +159,25 @@ def _check_widths(job: Job, parts: Mapping[str, Header]) -> None:
         key = "model.vae" if job.model.vae else "model.path"
         inputs = _number(denoiser, "in_channels")
         raise UnfitError(key, f"the VAE makes {channels} channels of latents, the denoiser takes {inputs}")
+
+
+def _check_file(job: Job, denoiser: Header) -> None:
+    """A single file holds a transformer of the folder's own kind and size, in a format that can be trained on."""
+    if job.model.transformer is None:
+        return
+    key, path = "model.transformer", job.model.transformer
+    if job.model.family != "flux2-klein":
+        title = FAMILIES[job.model.family].title
+        raise UnfitError(key, f"single files are read for FLUX.2 Klein; {title} needs the folder alone (`model.path`)")
+    found = _read(key, path)
+    scaled = next((name for name in found.tensors if name.endswith(("scale_weight", "weight_scale", "scaled_fp8"))), "")
+    if scaled:
+        raise UnfitError(key, f"{path} is quantised ({scaled}): take the bf16 file, `precision.base` stores it smaller")
+    counts = [sum(math.prod(t.shape) for t in each.tensors.values()) for each in (found, denoiser)]
+    if counts[0] != counts[1]:
+        raise UnfitError(key, f"{path} holds {counts[0]:,} weights, the transformer of {job.model.path} {counts[1]:,}")
+    if job.precision.base in ("int8", "nf4"):
+        raise UnfitError("precision.base", f"a single file can't be loaded as {job.precision.base}: fp8 can")
 
 
 _TEXT_WIDTH = {"flux2-klein": "joint_attention_dim", "sana": "caption_channels", "sdxl": "cross_attention_dim"}

@@ -228,16 +228,19 @@ def _plain(values: Values, key: str) -> Any:
 
 
 def _with_parts(model: Model, values: Values) -> Model:
-    return model._replace(text_encoder=_part(values, "text_encoder"), vae=_part(values, "vae"))
+    return model._replace(
+        text_encoder=_part(values, "text_encoder"), vae=_part(values, "vae"), transformer=_part(values, "transformer")
+    )
 
 
 def _part(values: Values, name: str) -> Path | None:
     reference = _plain(values, f"model.{name}")
     if not reference:
         return None
-    path = Path(reference).expanduser()
-    if not path.is_dir():
-        raise SourceError(f"model.{name} = {reference!r} is no folder on this machine")
+    path, what = Path(reference).expanduser(), "file" if name == "transformer" else "folder"
+    if not (path.is_file() if what == "file" else path.is_dir()):
+        place = values[f"model.{name}"].reason
+        raise SourceError(f"model.{name} = {reference!r} ({place}) is no {what} on this machine")
     return path.absolute()
 
 

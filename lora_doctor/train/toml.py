@@ -10,6 +10,8 @@ from typing import Any
 from lora_doctor.dialects.native_fields import native_table
 from lora_doctor.train.job import DEFAULT, TABLES, Data, Job
 
+PARTS = ("transformer", "text_encoder", "vae")
+
 
 def as_toml(job: Job, *, defaults: bool = True) -> str:
     """The job as lora-doctor's own config, each value with its reason behind it; or only what somebody chose."""
@@ -18,7 +20,7 @@ def as_toml(job: Job, *, defaults: bool = True) -> str:
     ]
     lines += [_line("recipe", job.recipe, job), _line("purpose", job.purpose, job)]
     lines += [_line("output", str(job.output), job), "", "[model]", _line("path", str(job.model.path), job, "model")]
-    lines += [_line(name, _text(getattr(job.model, name)), job, "model") for name in ("text_encoder", "vae")]
+    lines += [_line(name, _text(getattr(job.model, name)), job, "model") for name in PARTS]
     for data in job.data:
         lines += ["", "[[data]]", *_data_lines(data)]
     for name in ("training", *TABLES):
