@@ -48,7 +48,7 @@ def test_every_topic_says_what_it_is_about(tables: ModuleType) -> None:
     assert set(tables.topics()) <= set(tables.TOPICS)
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/rules.md", "docs/scaling.md", "docs/keeping.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/rules.md", "docs/scaling.md", "docs/keeping.md", "docs/datasets.md")
 
 
 @pytest.mark.parametrize("name", PAGES)
