@@ -44,6 +44,12 @@ class Width(NamedTuple):
 
 
 WIDTHS: Final = {"klein-9b": Width(5, 5, 96), "klein-4b": Width(3, 5, 64)}
+RECIPE: Final[dict[str, Any]] = {  # docs/lab.md, "What a LoRA teaches it"
+    "training.steps": 250,
+    "optimizer.learning_rate": 1e-3,
+    "schedule.name": "cosine",
+    "timesteps.shift": 3.0,
+}
 
 
 def autoencoder(channels: Sequence[int] = (16, 32, 64)) -> AutoencoderKLFlux2:
@@ -175,7 +181,9 @@ def settle_statistics(vae: AutoencoderKLFlux2, latents: Tensor) -> None:
 
 def card(folder: Path) -> None:
     """Writes what a loader must know beside the pipeline."""
-    write_card(folder, resolution=PIXELS, **{name: CALL[name] for name in CALL if name not in ("height", "width")})
+    write_card(
+        folder, RECIPE, resolution=PIXELS, **{name: CALL[name] for name in CALL if name not in ("height", "width")}
+    )
 
 
 def _statistics(vae: Any) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,11 @@ CALL: Final[dict[str, Any]] = {
 }
 PENALTY: Final = 1e-3  # on the square of latents, which have no prior of their own
 SHAKE: Final = 0.05  # noise on latents while the autoencoder is trained, so that the decoder forgives small errors
+RECIPE: Final[dict[str, Any]] = {
+    "training.steps": 300,
+    "optimizer.learning_rate": 1e-3,
+    "schedule.name": "cosine",
+}
 
 
 def autoencoder(channels: Sequence[int] = (16, 32, 64, 64)) -> AutoencoderDC:
@@ -100,6 +105,7 @@ def build(name: str, vae: AutoencoderDC) -> SanaPipeline:
         caption_channels=80,
         sample_size=PIXELS // 8,
         mlp_ratio=2.5,
+        interpolation_scale=1,  # positions, as SANA has them for 2K and 4K; without, 38 % of places were obeyed
     )
     torch.nn.init.zeros_(transformer.proj_out.weight)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=1.5)
@@ -149,4 +155,4 @@ def settle_statistics(vae: AutoencoderDC, latents: Tensor) -> None:
 def card(folder: Path) -> None:
     """Writes what a loader must know beside the pipeline."""
     told = ("max_sequence_length", "complex_human_instruction", "guidance_scale", "num_inference_steps")
-    write_card(folder, resolution=PIXELS, **{name: CALL[name] for name in told})
+    write_card(folder, RECIPE, resolution=PIXELS, **{name: CALL[name] for name in told})
