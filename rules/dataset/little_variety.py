@@ -48,8 +48,9 @@ def check(images: ImageSet) -> Iterator[Finding]:
     lacking = sorted((figure, name) for name, figure in groups.items() if figure < enough)
     if lacking:
         told = ", ".join(f"{name} of {figure:.0f}" for figure, name in lacking)
+        sample = f" of {len(images.images):,}" if variety.images < len(images.images) else ""
         yield images.finding(
             [],
-            f"{variety.images} images are as varied as few: {told}",
+            f"{variety.images:,}{sample} images are as varied as few: {told}",
             "add images that differ in this, or expect it in every result",
         )
