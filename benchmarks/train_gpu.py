@@ -145,10 +145,7 @@ def measured(case: Case, device: torch.device, dtype: torch.dtype, steps: int, r
     edge = case.latents[1] * (8 if case.family == "sdxl" else 16)
     sizes = torch.tensor([[edge, edge, 0, 0, edge, edge]], dtype=torch.float32)
     batch = Loaded(torch.randn(1, *case.latents), case.prompts(), None, sizes, 1.0, ("",), (0,))
-    with FlopCounterMode(display=False) as counter:
-        step(one, batch, 0)
-    if recompute:
-        one.models.denoiser.enable_gradient_checkpointing()
+    flops = counted(one, batch, recompute=recompute)
     step(one, batch, 1)
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -162,7 +159,20 @@ def measured(case: Case, device: torch.device, dtype: torch.dtype, steps: int, r
         times.append(time.perf_counter() - begun)
     peak = float(torch.cuda.max_memory_allocated()) if device.type == "cuda" else float("nan")
     count = sum(p.numel() for p in one.models.denoiser.parameters())
-    return Result(count, sorted(times)[len(times) // 2], peak, float(counter.get_total_flops()))
+    return Result(count, sorted(times)[len(times) // 2], peak, flops)
+
+
+def counted(one: run.Run, batch: Loaded, *, recompute: bool) -> float:
+    """Model FLOPs of a step; what is computed again for the backward pass, a forward pass in all, does not count."""
+    again = 0.0
+    if recompute:
+        with FlopCounterMode(display=False) as forward, torch.no_grad():
+            run.forward(one, batch, 0)
+        again = float(forward.get_total_flops())
+        one.models.denoiser.enable_gradient_checkpointing()
+    with FlopCounterMode(display=False) as whole:
+        step(one, batch, 0)
+    return float(whole.get_total_flops()) - again
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, side: int) -> float:
@@ -201,8 +211,10 @@ def main() -> None:
                 peak = "" if wanted.tiny else f"{found.peak / 1e9:.1f} GB"
                 rows.append(f"| {label} | {found.parameters / 1e6:,.1f} M | {found.seconds * 1000:,.0f} | {peak} | "
                             f"{found.flops / 1e12:.3g} T | {share:.1%} |")  # fmt: skip
-            except torch.OutOfMemoryError as error:
-                rows.append(f"| {label} | | | out of memory: {str(error).splitlines()[0][:60]} | | |")
+            except Exception as error:  # whatever it is, the other models have their turn
+                full = isinstance(error, torch.OutOfMemoryError)
+                why = "out of memory" if full else " ".join(f"{type(error).__name__}: {error}".split())[:100]
+                rows.append(f"| {label} | | {why} | | | |")
             print(rows[-1], flush=True)
             gc.collect()
             torch.cuda.empty_cache()

@@ -123,7 +123,7 @@ def widen(pipeline: Any) -> None:
 
 
 def _edits(models: Models) -> bool:
-    return bool(models.denoiser.config.in_channels == 2 * models.vae.config.latent_channels)
+    return bool(models.denoiser.config.in_channels == 2 * models.denoiser.config.out_channels)
 
 
 def always(models: Models) -> Mapping[str, int]:
