@@ -6,7 +6,7 @@ and not the input to the adapter's, and the gradients are taken in the order tha
 Adapters that are switched off, merged or of another kind (DoRA) go PEFT's own way.
 
 Products of fp32 matrices are Intel's MKL on a CPU, which leaves AVX-512 unused on other makers' processors: oneDNN,
-which torch has too, takes 0.45 times as long (AMD EPYC, 352 x 160 by 160 x 1440) and the same on Intel's.
+which torch has too, takes 0.45 times as long (AMD EPYC, 352 x 160 by 160 x 1440).
 """
 
 from __future__ import annotations
