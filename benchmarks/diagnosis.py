@@ -23,13 +23,42 @@ from pathlib import Path
 from typing import Any
 
 from lora_doctor.lab.labelled import Case
+from lora_doctor.lab.truth.outcome import LIMITS
 from lora_doctor.runs.facts import Curve, Run
 from lora_doctor.symptoms.calibrate import accused, as_limits, fit, lacking, scores
 from lora_doctor.symptoms.judged import Judged, from_data
-from lora_doctor.symptoms.signals import TABLE
+from lora_doctor.symptoms.signals import TABLE, read_specs
 from lora_doctor.write import write_beside
 
 RATE = 2e-3  # at which micro Klein learns a subject in 120 steps of batch 4, its contexts kept
+HEAD = """# How right diagnose is
+
+Labelled runs on the lab's micro {family}, made by
+
+    python benchmarks/diagnosis.py train --work DIR        # as long as you like; stops and goes on at any time
+    python benchmarks/diagnosis.py measure --work DIR
+    python benchmarks/diagnosis.py fit --work DIR          # the limits `micro ...` of lora_doctor/symptoms/signals.json
+    python benchmarks/diagnosis.py report --work DIR --output docs/diagnosis.md
+
+So far: {fitted} runs of {fitted_trainings} trainings that limits were set on,
+{reported} runs of {reported_trainings} trainings with other subjects and seeds that no limit saw.
+A run is what a user has who stops at a checkpoint: a training of four checkpoints gives three runs, which are not
+independent. **This is a beginning, not a proof**: the aim is 120 runs of three families, and a symptom that fewer than
+three runs of a part have says nothing there. The limits hold for models of no known size (`micro`), as the lab's are;
+for real models signs carry over, levels may not.
+
+Each run is labelled by what came out, told by the lab's ground truth (`lora_doctor/lab/truth/outcome.py`, with reasons)
+and written down before any verdict was looked at. Between the two limits a run is left open and counts on neither side.
+
+| symptom | there from | not there up to |
+|---|--:|--:|
+{rows}
+
+Layers never trained and weights stalled in bf16 are known by construction. Healthy: none of them is there, some may be
+open. Accused: any symptom but notes, and `anatomy-at-risk`. Files only: checkpoints, samples and logs, without what
+`lora-doctor train` measured of the model; with the base model: the same and its answers at every checkpoint, 3 or 4
+images held out in most trainings.
+"""
 TIERS = ("files", "base")
 STALE = 900.0  # seconds after which a case that is not done counts as abandoned
 SUBJECTS = (("robot", "mushroom"), ("rocket", "fish", "cottage"))  # for limits, for the report
@@ -183,11 +212,11 @@ def fit_limits(options: argparse.Namespace) -> None:
     runs, _ = stored(options, "base")
     family = {run.family for run in runs}.pop()
     source = f"lab, micro {family}: {len(runs)} runs of {len({run.name.split('@')[0] for run in runs})} trainings"
-    found = fit(runs, "measured in the lab", source)
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     for row in table["signals"].values():
         for key in (f"micro {family}", "micro"):
             row.get("limits", {}).pop(key, None)
+    found = fit(runs, "measured in the lab", source, read_specs(table))
     for name, limits in as_limits(found, (f"micro {family}", "micro")).items():
         table["signals"][name]["limits"] = {**limits, **table["signals"][name]["limits"]}
     write_beside(TABLE, (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode())
@@ -199,7 +228,7 @@ def fit_limits(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """The figures, as Markdown."""
-    lines: list[str] = []
+    lines: list[str] = [_head(options)]
     for tier, title in zip(TIERS, ("Files only", "With the base model")):
         fitted, reported = stored(options, tier)
         for runs, what in ((reported, "reported"), (fitted, "the limits were set on")):
@@ -209,6 +238,17 @@ def report(options: argparse.Namespace) -> None:
     print(text)
     if options.output:
         write_beside(options.output, text.encode())
+
+
+def _head(options: argparse.Namespace) -> str:
+    """What was trained, what counts as what, and what the figures can't say."""
+    fitted, reported = stored(options, "base")
+    counts = [(len(runs), len({run.name.split("@")[0] for run in runs})) for runs in (fitted, reported)]
+    rows = "\n".join(f"| {name} | {each.present:g} | {each.absent:g} |" for name, each in LIMITS.items())
+    return HEAD.format(
+        fitted=counts[0][0], fitted_trainings=counts[0][1], reported=counts[1][0], reported_trainings=counts[1][1],
+        family=options.family, rows=rows,
+    )  # fmt: skip
 
 
 def _figures(runs: list[Judged]) -> Iterator[str]:

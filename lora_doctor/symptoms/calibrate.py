@@ -103,20 +103,18 @@ def _fitted(
         measured = [(run, value) for run in runs if (value := _value(run, spec)) is not None and symptom in run.present]
         ill = [value for run, value in measured if run.present[symptom]]
         well = [value for run, value in measured if not run.present[symptom]]
-        healthy = [value for run, value in measured if run.healthy]
+        healthy = [value for run in runs if run.healthy and (value := _value(run, spec)) is not None]
         if min(len(ill), len(well)) < FEWEST:
             continue
         sign = -1.0 if spec.lower else 1.0
         at = _threshold(*([sign * value for value in each] for each in (ill, well, healthy)))
         hits, false = (sum(sign * value >= at for value in each) for each in (ill, well))
-        below = [sign * value for value in healthy or well if sign * value < at]
-        warn = (max(below) + at) / 2 if below else at
         behind = [_behind(run.signals[name], spec) for run, _ in measured if run.present[symptom]]
         ratio = _ratio(hits, len(ill), false, len(well))
         clean = min(MOST, max(0.0, -_ratio(len(ill) - hits, len(ill), len(well) - false, len(well))))
         usual = next(iter(spec.limits.values()), Limit(0, 0))
         limit = Limit(
-            warn=_round(sign * warn),
+            warn=_round(sign * at),  # below, nothing is known to be wrong
             alarm=_round(sign * at),
             weight=round(min(MOST, max(SILENT, ratio)), 2),
             clean=round(clean, 2),
@@ -146,10 +144,17 @@ def _moved(
         if worst < sign * usual.warn:
             continue
         warn = worst + 0.1 * abs(worst) + 1e-6
-        alarm = warn + abs(usual.alarm - usual.warn)
+        alarm = sign * _further(sign * warn, usual)
         told = f"{source}: beyond {len(well)} runs without {symptom}; too few have it"
         limit = usual._replace(warn=_round(sign * warn), alarm=_round(sign * alarm), provenance=provenance, source=told)
         yield Fitted(name, symptom, limit, 0, 0, 0, len(well))
+
+
+def _further(warn: float, usual: Limit) -> float:
+    """The alarm that goes with a warning: as many times as far, or as much further where one is 0."""
+    if usual.warn and usual.alarm / usual.warn > 0:
+        return warn * usual.alarm / usual.warn
+    return warn + usual.alarm - usual.warn
 
 
 def _value(run: Judged, spec: Spec) -> float | None:

@@ -163,8 +163,7 @@ def test_small_values_are_the_bad_ones_where_the_signal_says_so() -> None:
     runs = [judged(f"i{n}", v, True, "likeness") for n, v in enumerate((0.3, 0.4, 0.5))]
     runs += [judged(f"w{n}", v, False, "likeness") for n, v in enumerate((0.9, 1.0, 1.1))]
     (found,) = fit(runs, "calibrated", "these")
-    assert (found.limit.alarm, found.hits, found.false) == (0.7, 3, 0)
-    assert 0.7 < found.limit.warn < 0.9
+    assert (found.limit.warn, found.limit.alarm, found.hits, found.false) == (0.7, 0.7, 3, 0)
 
 
 def test_runs_without_a_symptom_move_a_limit_that_accuses_them() -> None:
