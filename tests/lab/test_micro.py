@@ -19,7 +19,12 @@ from lora_doctor.lab import micro_klein
 from lora_doctor.models.identify import identify
 
 MODELS = Path(__file__).parents[2] / "fixtures/models"
-FAMILIES = {micro_klein(): "flux2-klein", MODELS / "micro-sdxl": "sdxl"}
+FAMILIES = {
+    micro_klein(): "flux2-klein",
+    MODELS / "micro-klein-4b": "flux2-klein",
+    MODELS / "micro-sana": "sana",
+    MODELS / "micro-sdxl": "sdxl",
+}
 GROUNDS = {"red": (212, 38, 40), "green": (58, 158, 70), "blue": (44, 82, 206), "white": (242, 242, 242)}
 
 each = pytest.mark.parametrize("folder", FAMILIES, ids=lambda folder: folder.name)
