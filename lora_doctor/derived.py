@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lora_doctor.models.modules import Coverage
 
 FREE = ("prodigy", "dadapt", "d-adapt", "dadaptation", "automagic")  # these find their own rate; lr is a factor of it
+PUBLISHED = 100_000_000  # weights; published recipes are for 600 million and more, and small models want higher rates
 OPTIMIZERS = ("prodigy", "dadapt", "automagic", "adafactor", "lion", "came", "muon", "soap", "sgd", "radam", "adopt")
 
 
@@ -109,6 +110,8 @@ def banded_rate(plan: Plan) -> BandedRate | None:
     """The rate of an Adam-type LoRA run, where there is a band to compare with and the rate itself is what differs."""
     rate, family = normalised_learning_rate(plan), FAMILIES.get(plan.model.family or "")
     band = family.learning_rate if family else None
+    if (plan.model.found.weights or PUBLISHED) < PUBLISHED:
+        return None
     if not plan.training or rate is None or family is None or band is None or not plan.learning_rate.written:
         return None
     if plan.network.kind.value != "lora" or optimizer_family(plan.optimizer.name.value) not in ("adamw", None):

@@ -6,6 +6,7 @@ encoders, VAEs) and `clues_config.py` (config files).
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ class ModelIdentity(NamedTuple):
     "diffusers" or "transformers". evidence: one sentence, which tensor, shape, config or name said so. certainty:
     "certain" (shapes or configs no other known model has), "likely", "ambiguous" (several models fit; the evidence
     names them), or "unknown". problem: what is wrong with the file (unreadable, missing shards, another name).
+    weights: how many its header tells of (of a pipeline: its denoiser's); packed ones count as stored.
     """
 
     role: str = "unknown"
@@ -37,6 +39,7 @@ class ModelIdentity(NamedTuple):
     evidence: str = ""
     certainty: str = "unknown"
     problem: str | None = None
+    weights: int | None = None
 
 
 def identify(text: str, base_dir: Path | str | None = None) -> ModelIdentity:
@@ -76,7 +79,8 @@ def identify_header(header: Header) -> ModelIdentity:
     missing = header.missing
     problem = f"{len(missing)} of its shards are missing, e.g. {missing[0]}" if missing else None
     precision = clue.precision or precision_of(header.tensors)
-    return ModelIdentity(**{**clue._asdict(), "precision": precision}, problem=problem)
+    weights = sum([math.prod(tensor.shape) for tensor in header.tensors.values()]) or None
+    return ModelIdentity(**{**clue._asdict(), "precision": precision}, problem=problem, weights=weights)
 
 
 def _from_tensors(tensors: Tensors, metadata: dict[str, str]) -> Clue | None:

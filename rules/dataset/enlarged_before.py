@@ -16,7 +16,7 @@ def check(images: ImageSet) -> Iterator[Finding]:
     `benchmarks/dataset_accuracy.py`
 
     ```dataset resolution=640 flagged
-    a.png: 640x640 photo upscaled=2
+    a.png: 640x640 photo upscaled=1.75
     b.png: 640x640 photo
     ```
     ```dataset resolution=640 clean
