@@ -64,10 +64,7 @@ def captioned(scene: Scene, asked: Asked) -> str:
 
 
 def grained(picture: Picture, seed: int) -> Picture:
-    """The picture on a rough ground, finely grained: detail as photographs have, gone at the micro models' 64 px.
-
-    Flat colour is what the exam takes for bars, crops of one another and fog.
-    """
+    """The picture on a rough ground, finely grained: detail as photographs have, gone at the micro models' 64 px."""
     edge = picture.shape[0]
     draw = np.random.default_rng(seed)
     rough = np.zeros((edge, edge), np.float32)
