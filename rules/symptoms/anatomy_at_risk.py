@@ -42,7 +42,7 @@ def check(course: Course):
         also=("past_optimum", "exposures", "high_frequency", "copied_share"),
         advice=(
             course.words.stop_at(
-                2 * best if best else course.before(risen.since if risen else None), "the window's end"
+                2 * best if best else course.before(risen.since if risen else None), "twice the optimum"
             ),
             Advice("look at hands and faces of the last samples beside those near the optimum"),
         ),

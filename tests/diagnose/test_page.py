@@ -145,8 +145,8 @@ def test_the_window_the_pick_and_the_strengths(watched: Path, tmp_path: Path) ->
     path = tmp_path / "own.html"
     run(["diagnose", str(watched), "--report", str(path), "--no-cache"])
     text = text_of(path)
-    assert "use step 300" in text
-    assert 'step 300 <span class="tag good">keep</span>' in text
+    assert "use step 400" in text
+    assert 'step 400 <span class="tag good">keep</span>' in text
     bands = re.findall(r'<rect class="window" x="([\d.]+)"', text)
     assert len(bands) > 10
     assert len(set(bands)) == 1, "the same band in every row"
