@@ -192,7 +192,7 @@ def test_the_seeds_sana_command_is_trained(tmp_path: Path, sana_folder: Path, ca
     assert ran.code == 0, ran.err
     resolved = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert resolved["data"][0]["prompt"] == "a photo of sks ring"
-    assert resolved["training"] == {"steps": 2, "batch_size": 1, "accumulation": 4, "seed": 0}
+    assert resolved["training"] == {"steps": 2, "batch_size": 1, "accumulation": 4, "seed": 0, "processes": 1}
     assert resolved["adapter"]["targets"] == ["to_k", "to_q", "to_v"]
 
 
