@@ -56,7 +56,7 @@ def test_strengths_are_swept_at_the_end_alone(done: Job) -> None:
     swept = [row for row in _rows(done) if row["strength"] != 1.0]
     assert {row["step"] for row in swept} == {4}
     assert {(row["slot"], row["strength"]) for row in swept} == {
-        (slot, value) for slot in ("training-0", "novel-0") for value in (0.5, 2.0)
+        (slot, value) for slot in ("training-0", "training-1", "novel-0", "novel-1") for value in (0.5, 2.0)
     }
 
 
@@ -97,7 +97,7 @@ def test_a_run_is_the_same_with_and_without_watchers(
         left, right = saved(watched, step), saved(alone, step)
         assert left.keys() == right.keys()
         assert all(torch.equal(left[name], right[name]) for name in left)
-    assert len(_rows(watched)) == 3 * 16 + 4
+    assert len(_rows(watched)) == 3 * 16 + 8
 
 
 def test_user_prompts_and_no_images_between(klein_folder: Path, tmp_path: Path) -> None:
