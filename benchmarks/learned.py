@@ -10,37 +10,19 @@ Each is trained by `lora-doctor train` from eight pictures, all of them trained 
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import torch
+from provoked import Scenario, train
 
 from lora_doctor.lab import micro_klein
 from lora_doctor.lab.taught import Truth, look_at
-from lora_doctor.lab.world.folders import Asked, write_folder
+from lora_doctor.lab.world.folders import Asked
 from lora_doctor.lab.world.vocabulary import PIXELS
 from lora_doctor.train.loading import load_folder
 
 MODELS = Path(__file__).parents[1] / "fixtures/models"
-
-
-def trained(model: Path, asked: Asked, folder: Path) -> tuple[Path, float]:
-    """The finished LoRA, and the seconds of CPU it took."""
-    write_folder(folder / "data", asked)
-    tables = {"validation.held_out": 0, "validation.every_steps": 0, "saving.every_steps": 10_000}
-    lines = [f"model.path = {json.dumps(str(model))}", f"output = {json.dumps(str(folder / 'run'))}"]
-    lines += [f"data = [{{folder = {json.dumps(str(folder / 'data'))}}}]", 'captions.trigger = "zwx"']
-    (folder / "config.toml").write_text("\n".join([*lines, *(f"{key} = {value}" for key, value in tables.items())]))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-W", "ignore", "-m", "lora_doctor", "train", str(folder / "config.toml")]
-    subprocess.run([*command, "--no-preflight"], check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return max((folder / "run").glob("checkpoints/step-*/pytorch_lora_weights.safetensors")), seconds
 
 
 def told(model: Path, asked: Asked, number: int, lora: Path | None) -> Truth:
@@ -65,7 +47,8 @@ def main() -> None:
     for model in [micro_klein(), *sorted(MODELS.iterdir())]:
         if options.only in str(model):
             with tempfile.TemporaryDirectory() as name:
-                lora, seconds = trained(model, asked, Path(name))
+                files = train(Scenario(model.name, asked, {"model.path": str(model)}), Path(name))
+                lora, seconds = files[max(files)], float((Path(name) / "seconds.txt").read_text())
                 before, after = told(model, asked, options.number, None), told(model, asked, options.number, lora)
             shares = (after.taught, after.context, before.others, after.others, after.copies)
             print(

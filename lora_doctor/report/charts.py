@@ -36,7 +36,7 @@ def histogram(values: Sequence[int], limit: int | None, label: str) -> str:
     if not values:
         return ""
     top = max(*values, limit if limit is not None and limit < 1.6 * max(values) else 0, 8)
-    step = _step(top / 16)
+    step = tick_step(top / 16)
     columns = top // step + 1
     counts = [0] * columns
     for value in values:
@@ -72,7 +72,7 @@ def histogram(values: Sequence[int], limit: int | None, label: str) -> str:
     return "".join(parts)
 
 
-def _step(least: float) -> int:
+def tick_step(least: float) -> int:
     """1, 2, 5, 10, 20, 50...: the first that is not below."""
     size = 1
     while True:

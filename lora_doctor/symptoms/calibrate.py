@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -53,19 +53,20 @@ def fit(
 
     Where too few have it, a limit that accuses runs without it is moved beyond them, and nothing else is changed.
     """
-    known = specs() if table is None else table
+    judged = _Evidence(runs, specs() if table is None else table, provenance, source)
+    mains = looked_at(runs, judged.table)
     found: dict[str, Fitted] = {}
-    for symptom, names in looked_at(runs, known).items():
-        for each in _fitted(symptom, names, runs, known, provenance, source):
-            best = found.get(each.signal)
-            if best is None or each.gain > best.gain:
-                found[each.signal] = each
+    for symptom, name in ((symptom, name) for symptom, names in mains.items() for name in names):
+        each = _fitted(symptom, name, judged)
+        if each is not None and (name not in found or each.gain > found[name].gain):
+            found[name] = each
     moved = {
-        each.signal: each
-        for symptom, names in looked_at(runs, known).items()
-        for each in _moved(symptom, [name for name in names if name not in found], runs, known, provenance, source)
+        name: each
+        for symptom, names in mains.items()
+        for name in names
+        if name not in found and (each := _moved(symptom, name, judged)) is not None
     }
-    return (*_ranked(list(found.values()), known), *moved.values())
+    return (*_ranked(list(found.values()), judged.table), *moved.values())
 
 
 def looked_at(runs: Sequence[Judged], table: Mapping[str, Spec]) -> dict[str, tuple[str, ...]]:
@@ -88,66 +89,67 @@ def lacking(runs: Sequence[Judged]) -> dict[str, str]:
     }
 
 
-def _fitted(
-    symptom: str,
-    names: Sequence[str],
-    runs: Sequence[Judged],
-    table: Mapping[str, Spec],
-    provenance: str,
-    source: str,
-) -> Iterator[Fitted]:
-    for name in names:
-        spec = table[name]
-        if spec.limits and all(limit.provenance == "certain" for limit in spec.limits.values()):
-            continue
-        measured = [(run, value) for run in runs if (value := _value(run, spec)) is not None and symptom in run.present]
-        ill = [value for run, value in measured if run.present[symptom]]
-        well = [value for run, value in measured if not run.present[symptom]]
-        healthy = [value for run in runs if run.healthy and (value := _value(run, spec)) is not None]
-        if min(len(ill), len(well)) < FEWEST:
-            continue
-        sign = -1.0 if spec.lower else 1.0
-        at = _threshold(*([sign * value for value in each] for each in (ill, well, healthy)))
-        hits, false = (sum(sign * value >= at for value in each) for each in (ill, well))
-        behind = [_behind(run.signals[name], spec) for run, _ in measured if run.present[symptom]]
-        ratio = _ratio(hits, len(ill), false, len(well))
-        clean = min(MOST, max(0.0, -_ratio(len(ill) - hits, len(ill), len(well) - false, len(well))))
-        usual = next(iter(spec.limits.values()), Limit(0, 0))
-        limit = Limit(
-            warn=_round(sign * at),  # below, nothing is known to be wrong
-            alarm=_round(sign * at),
-            weight=round(min(MOST, max(SILENT, ratio)), 2),
-            clean=round(clean, 2),
-            enough=max(1, min(usual.enough, int(median(behind)))),
-            provenance=provenance,
-            source=f"{source}: {hits} of {len(ill)} runs with {symptom}, {false} of {len(well)} without",
-        )
-        yield Fitted(name, symptom, limit, hits, len(ill), false, len(well))
+class _Evidence(NamedTuple):
+    """Judged runs, the signals they are measured by, and what a limit made of them says of its origin."""
+
+    runs: Sequence[Judged]
+    table: Mapping[str, Spec]
+    provenance: str
+    source: str
+
+    def measured(self, spec: Spec, keep: Callable[[Judged], bool | None]) -> list[float]:
+        """A signal's value in each run of these that has it."""
+        values = [_value(run, spec) for run in self.runs if keep(run)]
+        return [value for value in values if value is not None]
 
 
-def _moved(
-    symptom: str,
-    names: Sequence[str],
-    runs: Sequence[Judged],
-    table: Mapping[str, Spec],
-    provenance: str,
-    source: str,
-) -> Iterator[Fitted]:
-    """Limits that runs without the symptom cross, moved beyond all of them by a tenth of where they reach."""
-    for name in names:
-        spec, usual = table[name], runs[0].course(table).limit(name)
-        well = [value for run in runs if run.present.get(symptom) is False and (value := _value(run, spec)) is not None]
-        if usual is None or usual.provenance == "certain" or len(well) < FEWEST:
-            continue
-        sign = -1.0 if spec.lower else 1.0
-        worst = max(sign * value for value in well)
-        if worst < sign * usual.warn:
-            continue
-        warn = worst + 0.1 * abs(worst) + 1e-6
-        alarm = sign * _further(sign * warn, usual)
-        told = f"{source}: beyond {len(well)} runs without {symptom}; too few have it"
-        limit = usual._replace(warn=_round(sign * warn), alarm=_round(sign * alarm), provenance=provenance, source=told)
-        yield Fitted(name, symptom, limit, 0, 0, 0, len(well))
+def _fitted(symptom: str, name: str, judged: _Evidence) -> Fitted | None:
+    """The limit of a signal that tells a symptom best; None where too few runs have it."""
+    spec = judged.table[name]
+    ill = judged.measured(spec, lambda run: run.present.get(symptom))
+    well = judged.measured(spec, lambda run: run.present.get(symptom) is False)
+    certain = spec.limits and all(limit.provenance == "certain" for limit in spec.limits.values())
+    if certain or min(len(ill), len(well)) < FEWEST:
+        return None
+    sign = -1.0 if spec.lower else 1.0
+    healthy = judged.measured(spec, lambda run: run.healthy)
+    at = _threshold(*([sign * value for value in each] for each in (ill, well, healthy)))
+    hits, false = (sum(sign * value >= at for value in each) for each in (ill, well))
+    limit = Limit(
+        warn=_round(sign * at),  # below, nothing is known to be wrong
+        alarm=_round(sign * at),
+        weight=round(min(MOST, max(SILENT, _ratio(hits, len(ill), false, len(well)))), 2),
+        clean=round(min(MOST, max(0.0, -_ratio(len(ill) - hits, len(ill), len(well) - false, len(well)))), 2),
+        enough=_enough(symptom, spec, judged),
+        provenance=judged.provenance,
+        source=f"{judged.source}: {hits} of {len(ill)} runs with {symptom}, {false} of {len(well)} without",
+    )
+    return Fitted(name, symptom, limit, hits, len(ill), false, len(well))
+
+
+def _enough(symptom: str, spec: Spec, judged: _Evidence) -> int:
+    """How many measurements a value should rest on: what the runs with the symptom had, the usual number at most."""
+    ill = [run for run in judged.runs if run.present.get(symptom) and _value(run, spec) is not None]
+    usual = next(iter(spec.limits.values()), Limit(0, 0))
+    return max(1, min(usual.enough, int(median(_behind(run.signals[spec.name], spec) for run in ill))))
+
+
+def _moved(symptom: str, name: str, judged: _Evidence) -> Fitted | None:
+    """A limit that runs without the symptom cross, moved beyond all of them by a tenth of where they reach."""
+    spec, usual = judged.table[name], judged.runs[0].course(judged.table).limit(name)
+    well = judged.measured(spec, lambda run: run.present.get(symptom) is False)
+    if usual is None or usual.provenance == "certain" or len(well) < FEWEST:
+        return None
+    sign = -1.0 if spec.lower else 1.0
+    worst = max(sign * value for value in well)
+    if worst < sign * usual.warn:
+        return None
+    warn = worst + 0.1 * abs(worst) + 1e-6
+    alarm = sign * _further(sign * warn, usual)
+    told = f"{judged.source}: beyond {len(well)} runs without {symptom}; too few have it"
+    provenance = judged.provenance
+    limit = usual._replace(warn=_round(sign * warn), alarm=_round(sign * alarm), provenance=provenance, source=told)
+    return Fitted(name, symptom, limit, 0, 0, 0, len(well))
 
 
 def _further(warn: float, usual: Limit) -> float:

@@ -346,26 +346,30 @@ def prepare(
         controls = prepare_controls(store, items, sources, tell=tell, rank=rank, ranks=ranks)
         keys = prepare_images(store, items, sources, workers=job.memory.workers, tell=tell, rank=rank, ranks=ranks)
     if job.memory.cache_text:
-        # the caption of an item as the probes ask for it is the first of its variants
-        texts = dict.fromkeys(
-            [
-                *every_caption(item.picture.captions for item in items),
-                *every_other(job, (item.picture.caption for item in trained)),
-                *watched(job, apart.train),
-                *prompts,
-            ]
-        )
-        prepare_prompts(store, list(texts), sources, tell=tell, rank=rank, ranks=ranks)
+        texts = _texts(job, items, trained, (*watched(job, apart.train), *prompts))
+        prepare_prompts(store, texts, sources, tell=tell, rank=rank, ranks=ranks)
     wait()
-    order = Order(
-        [item.shape for item in trained],
-        [item.repeats for item in trained],
-        job.training.batch_size,
-        job.training.seed,
-        ranks=ranks,
-    )
     feed = Feed(items, sources, store, keys, job.memory.cache_text, controls)
-    steps = Steps(
+    examples = Examples(feed, range(len(trained))), Examples(feed, range(len(trained), len(items)))
+    notes = (*found.notes, apart.sentence)
+    return Prepared(_steps(job, feed, trained, rank, ranks), feed, *examples, len(trained), notes)
+
+
+def _texts(job: Job, items: Sequence[Item], trained: Sequence[Item], prompts: Sequence[str]) -> list[str]:
+    """Every caption that can come up, each once.
+
+    The caption of an item as the probes ask for it is the first of its variants.
+    """
+    shown = every_caption(item.picture.captions for item in items)
+    kept = every_other(job, (item.picture.caption for item in trained))
+    return list(dict.fromkeys([*shown, *kept, *prompts]))
+
+
+def _steps(job: Job, feed: Feed, trained: Sequence[Item], rank: int, ranks: int) -> Steps:
+    """The batches of this rank in their order."""
+    shapes, repeats = [item.shape for item in trained], [item.repeats for item in trained]
+    order = Order(shapes, repeats, job.training.batch_size, job.training.seed, ranks=ranks)
+    return Steps(
         feed,
         order,
         dropout=job.captions.dropout,
@@ -374,5 +378,3 @@ def prepare(
         control_dropout=job.edit.control_dropout or 0.0,
         others=partial(others, job),
     )
-    examples = Examples(feed, range(len(trained))), Examples(feed, range(len(trained), len(items)))
-    return Prepared(steps, feed, *examples, len(trained), (*found.notes, apart.sentence))

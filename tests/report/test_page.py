@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from lora_doctor.cli import run
 from lora_doctor.dataset.arrays import missing
+from tests.browser import BROWSER, Read, opened
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="images are read with the data extra: lora-doctor[data]")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
 IMAGES = """\
 a.png: 640x480 photo
 b.png: 480x640 photo
@@ -45,32 +41,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class _Reader(HTMLParser):
-    """Every address, every id, and the text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addresses: list[str] = []
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "srcset", "action", "data") and value is not None:
-                self.addresses.append(value)
-            if name == "id" and value is not None:
-                self.ids.append(value)
-
-
-def read(path: Path) -> _Reader:
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    return reader
-
-
 def test_one_file_with_everything_in_it(page: Path) -> None:
-    found = read(page)
+    found = Read(page)
     assert all(address.startswith(("data:", "#")) for address in found.addresses)
     assert "link" in found.tags
     assert len(set(found.ids)) == len(found.ids)
@@ -106,24 +78,15 @@ def test_the_list_to_copy_names_the_files(page: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_a_browser_renders_it_without_a_complaint_or_a_request(page: Path, tmp_path: Path) -> None:
-    assert BROWSER is not None
-    log = tmp_path / "net.json"
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
-         "--enable-logging=stderr", "--virtual-time-budget=3000", f"--log-net-log={log}", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert "CONSOLE" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert "without remark" in done.stdout
-    asked = set(re.findall(r'"url":"((?:https?|wss?)://[^"]*)"', log.read_text(encoding="utf-8", errors="replace")))
-    assert not {address for address in asked if "example.com" in address}, asked
+    found = opened(page, tmp_path)
+    assert not found.complaints
+    assert "without remark" in found.dom
+    assert not {address for address in found.asked if "example.com" in address}, found.asked
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def test_the_filters_hide_the_rest_and_links_find_their_image(page: Path, tmp_path: Path) -> None:
-    assert BROWSER is not None
     script = (
         "const sheet = document.getElementById('sheet-0'); document.querySelector('[data-level=error]').click();"
         "const shown = [...sheet.children].filter((shot) => !shot.hidden)"
@@ -131,18 +94,7 @@ def test_the_filters_hide_the_rest_and_links_find_their_image(page: Path, tmp_pa
         "location.hash = '#' + [...sheet.children].find((shot) => shot.hidden).id; setTimeout(() => {"
         "document.title = JSON.stringify([shown, [...sheet.children].filter((shot) => shot.hidden).length]);}, 200);"
     )
-    copy = tmp_path / "clicked.html"
-    text = page.read_text(encoding="utf-8").replace("</body>", f"<script>{script}</script></body>")
-    copy.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
-         "--virtual-time-budget=3000", "--dump-dom", copy.as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    title = re.search(r"<title>(.*?)</title>", done.stdout)
-    assert title, done.stderr[-500:]
-    shown, hidden = json.loads(title[1])
+    shown, hidden = json.loads(opened(page, tmp_path, script=script).title)
     assert sorted(shown) == ["cut.png", "e.jpg"]
     assert hidden == 0, "a link to an image that the filter hides shows all again"
 

@@ -27,7 +27,7 @@ from lora_doctor.train.families import collate, klein
 from lora_doctor.train.job import Adapter, Data, Job, Memory, Model, Precision, Training
 from lora_doctor.train.loading import load
 
-from .test_reference import CAPTIONS, RATE, STEPS, Step, draws, images
+from .test_reference import CAPTIONS, RATE, STEPS, Step, draws, images, sdxl_captions
 from .tiny import LAYERS, LENGTH
 
 SHAPES = ((64, 64), (80, 64))  # of two control images, pixels
@@ -100,12 +100,7 @@ def sdxl_edit(pipe: Any) -> tuple[Tensor, Step]:
     kept = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, 0)
     z = pipe.vae.encode(images()).latent_dist.mode() * pipe.vae.config.scaling_factor
     original = pipe.vae.encode(controls()[0]).latent_dist.mode()
-    states = []
-    for tokenizer, encoder in ((pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)):
-        ids = tokenizer(CAPTIONS, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
-        out = encoder(ids, output_hidden_states=True)
-        states.append(out.hidden_states[-2])
-    text, pooled = torch.cat(states, dim=-1), out[0]
+    text, pooled = sdxl_captions(pipe)
     sizes = torch.tensor([[64, 64, 0, 0, 64, 64]] * 2, dtype=torch.float32)
 
     def step(noise: Tensor, timesteps: Tensor) -> Tensor:

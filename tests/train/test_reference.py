@@ -104,17 +104,22 @@ def sana(pipe: Any) -> tuple[Tensor, Step]:
     return z, step
 
 
-def sdxl(pipe: Any, velocity: bool = False, gamma: float | None = None) -> tuple[Tensor, Step]:
-    """After StableDiffusionXLPipeline.encode_prompt and __call__, train_dreambooth_lora_sdxl.py."""
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
-    kept = torch.cumprod(1 - betas, 0)
-    z = pipe.vae.encode(images()).latent_dist.mode() * pipe.vae.config.scaling_factor
+def sdxl_captions(pipe: Any) -> tuple[Tensor, Tensor]:
+    """After StableDiffusionXLPipeline.encode_prompt."""
     states = []
     for tokenizer, encoder in ((pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)):
         ids = tokenizer(CAPTIONS, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
         out = encoder(ids, output_hidden_states=True)
         states.append(out.hidden_states[-2])
-    text, pooled = torch.cat(states, dim=-1), out[0]
+    return torch.cat(states, dim=-1), out[0]
+
+
+def sdxl(pipe: Any, velocity: bool = False, gamma: float | None = None) -> tuple[Tensor, Step]:
+    """After StableDiffusionXLPipeline.encode_prompt and __call__, train_dreambooth_lora_sdxl.py."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    kept = torch.cumprod(1 - betas, 0)
+    z = pipe.vae.encode(images()).latent_dist.mode() * pipe.vae.config.scaling_factor
+    text, pooled = sdxl_captions(pipe)
     sizes = torch.tensor([[64, 64, 0, 0, 64, 64]] * 2, dtype=torch.float32)
 
     def step(noise: Tensor, timesteps: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -148,9 +149,14 @@ def even(batch: int) -> Tensor:
     return ((torch.arange(batch) + 0.5) / batch * 1000).long()
 
 
+@cache
+def _diffusion() -> DDPMScheduler:
+    return DDPMScheduler(**SCHEDULE)
+
+
 def noisy(latents: Tensor, noise: Tensor, level: Tensor) -> Tensor:
     """Diffused latents."""
-    out: Tensor = DDPMScheduler(**SCHEDULE).add_noise(latents, noise, level)
+    out: Tensor = _diffusion().add_noise(latents, noise, level)
     return out
 
 
@@ -163,7 +169,7 @@ def weight(level: Tensor) -> Tensor:
     """What each picture's error counts [B]: 1 + 1/SNR, as if the velocity were predicted (Salimans and Ho 2022,
     arXiv:2202.00512), up to 50, where bf16 rounds away what the noise hides. Plain noise prediction hardly counts the
     steps in which subject and place are decided: after 4,000 steps many grounds were still empty."""
-    kept = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(level.device)[level]
+    kept = _diffusion().alphas_cumprod.to(level.device)[level]
     weights: Tensor = (1 / kept).clamp(max=50.0)
     return weights
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from lora_doctor.report.charts import tick_step
 from lora_doctor.report.document import plain
 from lora_doctor.report.run.facts import RunPage
 from lora_doctor.symptoms.course import Course, shown
@@ -200,18 +201,9 @@ def _range(values: Sequence[float], baseline: float | None, limit: Limit | None)
 
 
 def _ticks(scale: Scale, word: str) -> str:
-    step = _nice((scale.last - scale.first) / TICKS)
+    step = tick_step((scale.last - scale.first) / TICKS)
     places = [step * i for i in range(scale.first // step, scale.last // step + 1) if step * i >= scale.first]
     marks = "".join(f'<span style="left:{scale.share(place):.2f}%">{place:,}</span>' for place in places)
     return (
         f'<div class="track ticks"><div class="track-name soft small">{word}</div><div class="plot">{marks}</div></div>'
     )
-
-
-def _nice(least: float) -> int:
-    size = 1
-    while True:
-        for factor in (1, 2, 5):
-            if size * factor >= least:
-                return size * factor
-        size *= 10
