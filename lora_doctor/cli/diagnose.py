@@ -26,6 +26,16 @@ import click
 )
 @click.option("--held-out", type=click.Path(), metavar="DIR", help="With --base: images that were not trained on.")
 @click.option("--budget", type=click.FloatRange(min=0), metavar="MINUTES", help="With --base: how long it may ask.")
+@click.option("--dino", type=click.Path(), metavar="FOLDER", help="A DINO that you have: the subject, variety.")
+@click.option("--clip", type=click.Path(), metavar="FOLDER", help="A CLIP or SigLIP: whether prompts are followed.")
+@click.option("--sscd", type=click.Path(), metavar="FILE", help="SSCD (.torchscript.pt): copies of training images.")
+@click.option(
+    "--detector",
+    type=click.Path(),
+    multiple=True,
+    metavar="FOLDER",
+    help="A detector of bodies or hands, and/or a ViTPose: anatomy.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Everything that was measured and judged, for programs.")
 @click.option("--report", type=click.Path(), metavar="FILE", help="Write a page for people: one HTML file.")
 @click.option("--plots", type=click.Path(), metavar="DIR", help="Write static plots (PNG) into this folder.")
@@ -46,6 +56,7 @@ def diagnose(**options: Any) -> int:
 
     RUN_DIR is the folder with checkpoints, samples and logs. Only files are read, nothing is fetched or changed.
     With --base the denoiser is asked too: what it predicts with each checkpoint and without, on the same noise.
+    --dino, --clip, --sscd and --detector name encoders on this machine that look at the samples too.
 
     --watch ends with exit code 1 when a symptom that is an error is sure, or the usable checkpoints are over; COMMAND
     then finds LORA_DOCTOR_RUN, _REASON, _STEP and _KEEP (the checkpoint to keep) in its environment.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from lora_doctor.cli.encoding import encoders_of
 from lora_doctor.cli.output import put, tell, tell_problems, terminal_width, wants_colour
 from lora_doctor.dataset.arrays import need
 from lora_doctor.selection import EVERYTHING, Selection, resolve
@@ -54,6 +55,10 @@ class Request(NamedTuple):
     base: str | None = None  # a folder, "" the config's own; None: the base model is not asked
     held_out: str | None = None
     budget: float | None = None  # minutes
+    dino: str | None = None
+    clip: str | None = None
+    sscd: str | None = None
+    detector: tuple[str, ...] = ()
 
 
 class _Result(NamedTuple):
@@ -104,6 +109,7 @@ def _diagnose(request: Request, but: frozenset[str] = frozenset()) -> _Result:
 
     selection = Selection(resolve(request.select) or EVERYTHING, resolve(request.ignore))
     config, dataset = (Path(each) if each else None for each in (request.config, request.dataset))
+    encoders = encoders_of(request.dino, request.clip, request.sscd, request.detector)
     found = read_run(Path(request.run_dir), config=config, dataset=dataset, but=but)
     progress = _Progress() if sys.stderr.isatty() else None
     cache = Path(os.devnull) / "none" if request.no_cache else None  # what can't be kept is kept for the run only
@@ -111,7 +117,10 @@ def _diagnose(request: Request, but: frozenset[str] = frozenset()) -> _Result:
     bar = progress.tell if progress is not None else None
     try:
         found, rows = _asked(found, request, bar)
-        course = examine(found, purpose=request.purpose, cache=cache, tell=bar, rows=rows, table=_own_limits(request))
+        table = _own_limits(request)
+        course = examine(
+            found, purpose=request.purpose, cache=cache, tell=bar, rows=rows, table=table, encoders=encoders
+        )
     finally:
         if progress is not None:
             progress.clear()

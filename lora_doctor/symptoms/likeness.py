@@ -82,7 +82,7 @@ def likeness(samples: Side, training: Side, cache: Cache, copies: Iterable[Seque
     own = _places(training)
     if len(own) < FEWEST or not len(_places(samples)):
         return None
-    groups = _groups(training.images.names, copies)
+    groups = groups_of(training.images.names, copies)
     windows = _Windows(training.pixels, own)
     usual = _leave_one_out(training.pixels, own, windows, groups)
     if not len(usual):
@@ -156,7 +156,7 @@ def _places(side: Side) -> Array:
     return found if len(found) <= MOST else found[np.linspace(0, len(found) - 1, MOST).astype(int)]
 
 
-def _groups(names: Sequence[str], copies: Iterable[Sequence[str]]) -> list[int]:
+def groups_of(names: Sequence[str], copies: Iterable[Sequence[str]]) -> list[int]:
     """A number for each picture, equal for copies of one another."""
     number = {name: i for i, name in enumerate(names)}
     groups = list(range(len(names)))

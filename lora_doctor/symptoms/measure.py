@@ -19,7 +19,8 @@ from lora_doctor.runs.facts import Aside, Run, Sample
 from lora_doctor.symptoms.advice import trained_images
 from lora_doctor.symptoms.captioned import Captioned, captioned
 from lora_doctor.symptoms.course import Course
-from lora_doctor.symptoms.likeness import Likeness, Side, likeness
+from lora_doctor.symptoms.encoded import Encoders, Learned, Shown, Told, encoded, lacking
+from lora_doctor.symptoms.likeness import Likeness, Side, groups_of, likeness
 from lora_doctor.symptoms.looks import Looked, looks
 from lora_doctor.symptoms.monitored import Rows, monitored, rows_of, window_of
 from lora_doctor.symptoms.pixels import measure_files
@@ -46,9 +47,10 @@ def examine(
     tell: Tell | None = None,
     table: Mapping[str, Spec] | None = None,
     rows: Rows | None = None,
+    encoders: Encoders | None = None,
 ) -> Course:
     """Measure everything that needs no base model. cache: another file than the user's own; rows: what the base model
-    was asked (`lora_doctor.probe.asked`), in place of what the run's own monitors wrote.
+    was asked (`lora_doctor.probe.asked`), in place of what the run's own monitors wrote; encoders: the user's own.
 
     Raises:
         SourceError: the packages it needs are not installed.
@@ -63,18 +65,20 @@ def examine(
         found += monitored(rows)
         weighed = _weighed(run, store, tell)
         found += signals_of(run.checkpoints, weighed, _bf16_rate(run.plan))
-        like, seen, aside = _images(run, said, store, tell)
-        found += seen
+        purpose = purpose or (run.plan.purpose.value if run.plan else None)
+        like, seen, aside, told = _images(run, said, store, tell, encoders, purpose)
+        found += (*seen, *told.signals)
     finally:
         store.close()
     run = run._replace(aside=(*run.aside, *aside))
     signals = {signal.name: signal for signal in found}
+    why_not = {**reasons(run, bool(rows), encoders), **told.reasons}
     return Course(
         run,
         family_of(run),
-        purpose or (run.plan.purpose.value if run.plan else None),
+        purpose,
         signals,
-        {name: why for name, why in reasons(run, bool(rows)).items() if name not in signals},
+        {name: why for name, why in why_not.items() if name not in signals},
         like,
         _trained_prompts(run, said),
         said.trigger,
@@ -146,11 +150,11 @@ def _bf16_rate(plan: Plan | None) -> float | None:
 
 
 def _images(
-    run: Run, said: Captioned, store: Cache, tell: Tell | None
-) -> tuple[Likeness | None, list[Signal], list[Aside]]:
+    run: Run, said: Captioned, store: Cache, tell: Tell | None, encoders: Encoders | None, purpose: str | None
+) -> tuple[Likeness | None, list[Signal], list[Aside], Told]:
     samples = evenly(run.samples)
     if not samples:
-        return None, [], []
+        return None, [], [], Told()
     root = run.folder.absolute()
     names = [os.path.relpath(each.path.absolute(), root).replace(os.sep, "/") for each in samples]
     images, pixels = _looked_at(root, names, store, "sample", tell)
@@ -161,7 +165,7 @@ def _images(
     formats = sorted({row["format"].decode() for row in records if row["width"]})
     looked = Looked(samples, pixels, checks, formats)
     found = list(looks(looked, training[1] if training else None))
-    like = None
+    like, copies = None, []
     if training is not None and not any(each.control for each in samples):
         shown, own = training
         copies = [group.names for group in together(shown, store).copies]
@@ -170,7 +174,20 @@ def _images(
         side = Side(images, pixels, steps, slots, _trained(samples, said))
         like = likeness(side, Side(shown, own), store, copies)
         found += like.signals if like else ()
-    return like, found, aside
+    told = Told()
+    if encoders is not None:
+        learned = None
+        if training is not None:
+            folder, names = training_files(run) or (root, [])
+            learned = Learned(_shown(folder, training[0]), groups_of(names, copies))
+        told = encoded(encoders, samples, _shown(root, images), learned, store, purpose=purpose, tell=tell)
+    return like, found, aside, told
+
+
+def _shown(folder: Path, images: Images) -> Shown:
+    sound = set(images.sound().tolist())
+    digests = [digest.tobytes() if i in sound else b"" for i, digest in enumerate(images.records["digest"])]
+    return Shown(folder, images.names, digests)
 
 
 def evenly(samples: Sequence[Sample]) -> list[Sample]:
@@ -234,12 +251,12 @@ def _trained(samples: Sequence[Sample], said: Captioned) -> list[bool]:
     ]
 
 
-def reasons(run: Run, asked: bool = False) -> dict[str, str]:
-    """Why signals may be missing, by name. asked: whether the base model was."""
-    lacking = {gap.what for gap in run.gaps}
+def reasons(run: Run, asked: bool = False, encoders: Encoders | None = None) -> dict[str, str]:
+    """Why signals may be missing, by name. asked: whether the base model was; encoders: those that were given."""
+    gone = {gap.what for gap in run.gaps}
     samples = "no sample images" if not run.samples else ""
-    first = samples or ("no samples of step 0" if any("step 0" in what for what in lacking) else "")
-    training = samples or ("training images not known" if "the training images" in lacking else "")
+    first = samples or ("no samples of step 0" if any("step 0" in what for what in gone) else "")
+    training = samples or ("training images not known" if "the training images" in gone else "")
     if any(each.control for each in run.samples):
         training = "samples are edits, which are to look like what they are made from"
     few = "fewer than four checkpoints in the later half of the run"
@@ -267,4 +284,5 @@ def reasons(run: Run, asked: bool = False) -> dict[str, str]:
     for name, spec in specs().items():
         if spec.kind == "denoiser":
             named[name] = "too few images or prompts" if asked else "needs the base model: --base FOLDER"
+    named |= lacking(encoders or Encoders(), samples, first, training)
     return {name: why for name, why in named.items() if why}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 TABLE = Path(__file__).with_name("signals.json")
 PROVENANCES = ("measured in the lab", "calibrated", "published", "carried over", "not yet calibrated", "certain")
-KINDS = ("images", "weights", "logs", "captions", "denoiser")
+KINDS = ("images", "weights", "logs", "captions", "denoiser", "encoders")
 
 
 class Limit(NamedTuple):
@@ -36,8 +36,8 @@ class Limit(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """What a signal is. kind: of its evidence (images, weights, logs, captions, denoiser); judged: `last`, the value at
-    the last step, `peak`, the worst, or `median`; lower: small values are the bad ones; unit: share, ratio, count, z...
+    """What a signal is. kind: of its evidence, one of `KINDS`; judged: `last`, the value at the last step, `peak`, the
+    worst, or `median`; lower: small values are the bad ones; unit: share, ratio, count, z...
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 Each reading weighs as a likelihood ratio (log10). A symptom's main signals are different ways to see the symptom
 itself: where one is raised the others' silence says little, where all are clean they speak against it. Further evidence
-only ever speaks for it, and of one kind (images, weights, logs, captions, denoiser) never more than a cap, as it is
+only ever speaks for it, and of one kind (images, weights, logs...) never more than a cap, as it is
 not independent. The sum, with the symptom's prior, is a probability. Without a main signal there is no verdict at all.
 """
 
@@ -15,7 +15,7 @@ from lora_doctor.symptoms.signals import Reading
 
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "can't tell"
 YES, NO = 0.6, 0.12  # probabilities; the prior alone is 0.17, so that nothing is ruled out by default
-CAPS = {"images": 1.0, "denoiser": 1.0, "weights": 0.7, "logs": 0.7, "captions": 0.7}
+CAPS = {"images": 1.0, "denoiser": 1.0, "encoders": 1.0, "weights": 0.7, "logs": 0.7, "captions": 0.7}
 ONE_KIND, MORE_KINDS, CERTAIN = 0.9, 0.97, 0.99  # the most that evidence of one kind, of several, or a plain fact gives
 PRIOR = -0.7  # log10 odds of a symptom before anything is known: one run in six
 

@@ -36,10 +36,13 @@ def check(course: Course):
     words, same = course.words, course.raised("sameness")
     alike = course.raised("captions_alike")
     first = "say in every caption what is different about its image"
+    told = "samples of different prompts have grown alike: the prompt hardly matters any more"
+    if course.raised("prompt_retrieval") and same is None:
+        told = "samples show less of what their prompts ask for than at step 0: the prompt hardly matters any more"
     yield course.weigh(
-        "samples of different prompts have grown alike: the prompt hardly matters any more",
-        main=("sameness", "prompt_sensitivity"),
-        also=("diversity", "captions_alike", "copied_share"),
+        told,
+        main=("sameness", "prompt_sensitivity", "prompt_retrieval", "prompt_alignment"),
+        also=("diversity", "encoder_diversity", "captions_alike", "copied_share"),
         advice=(
             Advice(f"{first}: {alike.value:.0%} of the captions say the same" if alike else first),
             words.set("dataset.caption_dropout", 0.1, "the picture must be learned apart from one sentence"),

@@ -31,10 +31,10 @@ def check(course: Course):
     sameness = [0, 0, 0.02, 0.03]
     ```
     """
-    varied, words = course.read("diversity"), course.words
+    varied, words = course.raised("diversity") or course.raised("encoder_diversity"), course.words
     yield course.weigh(
         f"samples vary {varied.value:.0%} as much as at the start, at the same prompts" if varied else "",
-        main=("diversity",),
+        main=("diversity", "encoder_diversity"),
         also=("sameness", "palette", "copied_share", "past_optimum"),
         advice=(
             words.stop_at(course.before(varied.since if varied else None), "the last step with the full variety"),

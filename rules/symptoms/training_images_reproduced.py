@@ -43,10 +43,12 @@ def check(course: Course):
         says = "samples lie nearer to training images than those to one another: pictures are being learned by heart"
     if copied:
         says = f"{copied.value:.0%} of the samples show a training image again{how}: pictures are learned by heart"
+    elif seen := course.raised("sscd_copies"):
+        says = f"SSCD takes {seen.value:.0%} of the samples for a training image: pictures are learned by heart"
     yield course.weigh(
         says,
-        main=("copied_share", "recall", "likeness", "heldout_gap", "augmentation_gap"),
-        also=("gap_share", "heldout_rise", "exposures"),
+        main=("copied_share", "sscd_copies", "recall", "likeness", "heldout_gap", "augmentation_gap"),
+        also=("dino_copies", "gap_share", "heldout_rise", "exposures"),
         advice=(
             words.stop_at(course.before(since), "the last step without copies"),
             Advice("add images that differ: twice as many bear about one and a half times the steps"),

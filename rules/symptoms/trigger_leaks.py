@@ -35,14 +35,16 @@ def check(course: Course):
     """
     leak = course.read("leak")
     told = f"pictures without the trigger change {leak.value:.0%} as much as those with it" if leak else ""
+    if seen := course.raised("uncalled_subject"):
+        told = f"pictures without the trigger come {seen.value:.0%} as near to the training images as those with it"
     keep = {
         "ai-toolkit": Advice("set `train.diff_output_preservation` to true", "train.diff_output_preservation", "true"),
         "SimpleTuner": Advice("add a data set with `is_regularisation_data`", "is_regularisation_data", "true"),
     }.get(course.run.trainer, Advice("add regularisation images: the class without the subject, captioned without it"))
     yield course.weigh(
         told or "predictions without the trigger change as much as those with it",
-        main=("leak", "gating"),
+        main=("leak", "gating", "uncalled_subject"),
         advice=(keep, Advice("use a trigger that is no word of the language: `lora-doctor trigger` proposes some")),
         clean="the trigger decides whether the LoRA speaks",
-        most=0.9 if course.read("gating") else 0.7,
+        most=0.9 if course.read("gating") or course.read("uncalled_subject") else 0.7,
     )

@@ -52,7 +52,7 @@ def check(course: Course):
     yield course.weigh(
         f"there was more to learn: {', '.join(part for part in parts if part)}",
         main=("response", "heldout_slope", "few_exposures"),
-        also=("heldout_rise",),
+        also=("heldout_rise", "fidelity"),
         advice=(
             words.train_to(2 * reached if reached else None, "then look again"),
             words.rate_by(2, "half the steps to the same point"),

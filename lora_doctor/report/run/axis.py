@@ -18,6 +18,7 @@ from lora_doctor.symptoms.window import Window
 
 GROUPS = {
     "images": "What the samples show",
+    "encoders": "What the encoders see in them",
     "denoiser": "What the model itself was asked",
     "logs": "What the logs say",
     "weights": "What the checkpoints weigh",
