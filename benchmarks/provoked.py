@@ -41,7 +41,7 @@ class Scenario(NamedTuple):
     """A run to provoke something: what is taught, from what, and how (keys of lora-doctor's own config).
 
     It is looked at after `steps` (none: the last), at each of `strengths`; other prompts ask for `others`. Without
-    settings (None) nothing is trained.
+    settings (None) nothing is trained; a key that is None is left to lora-doctor.
     """
 
     name: str
@@ -67,6 +67,7 @@ def subject(number: int = 8, what: str = "robot", seed: int = 1, **more: Any) ->
 
 STRONGER = (1.0, 1.25, 1.5, 2.0)
 LONG = {"schedule.name": "constant", "optimizer.learning_rate": 6e-4}  # nothing that would end it gently
+ALIKE = {"schedule.name": "constant", "adapter.rank": 64, "adapter.alpha": 64, "captions.dropout": 0.0}
 SCENARIOS = (
     Scenario("without a LoRA", subject(), None),
     Scenario("healthy robot", subject(), {}, strengths=STRONGER),
@@ -80,6 +81,37 @@ SCENARIOS = (
         {"training.steps": 800, "adapter.rank": 64, "captions.dropout": 0.0, **LONG},
         steps=(100, 300, 800),
         others=tuple(CREATURES),
+    ),
+    Scenario(
+        "one white ground, captions alike",
+        subject(8, alike=True, pictures="ground"),
+        {"training.steps": 120, "optimizer.learning_rate": 4e-3, "saving.every_steps": 30, **ALIKE},
+        steps=(120,),
+    ),
+    Scenario(
+        "one place, captions alike",
+        subject(8, alike=True, pictures="logo"),
+        {"training.steps": 60, "optimizer.learning_rate": 8e-3, "saving.every_steps": 20, **ALIKE},
+        steps=(60,),
+    ),
+    Scenario(
+        "alpha 64 of rank 8, rate x 8",
+        subject(),
+        {
+            "training.steps": 40,
+            "optimizer.learning_rate": 8e-3,
+            "saving.every_steps": 20,
+            "schedule.name": "constant",
+            "adapter.alpha": 64,
+        },
+        steps=(20,),
+        strengths=STRONGER,
+    ),
+    Scenario(
+        "3 beetles, 240 steps at rate x 8",
+        subject(3, "beetle", seed=0),
+        {"training.steps": 240, "optimizer.learning_rate": 8e-3, "saving.every_steps": 60, **ALIKE},
+        steps=(60, 180, 240),
     ),
     Scenario("rate x 20", subject(8, seed=0), {"training.steps": 300, **LONG, "optimizer.learning_rate": 2e-2}),
     Scenario(
@@ -98,7 +130,7 @@ def train(scenario: Scenario, folder: Path) -> dict[int, Path]:
         write_folder(data, scenario.asked)
         fixed = {"validation.held_out": 0, "validation.every_steps": 0, "saving.every_steps": 100}
         tables = {"output": str(run), "captions.trigger": "zwx", **fixed, **(scenario.settings or {})}
-        lines = [f"{key} = {toml_value(value)}" for key, value in tables.items()]
+        lines = [f"{key} = {toml_value(value)}" for key, value in tables.items() if value is not None]
         lines.append(f"data = [{{folder = {toml_value(str(data))}}}]")
         (folder / "config.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
         command = [sys.executable, "-W", "ignore", "-m", "lora_doctor", "train", str(folder / "config.toml")]

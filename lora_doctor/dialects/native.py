@@ -96,22 +96,34 @@ FAMILIES = {
 }
 
 # `seed` is the attention-only list that older recipes carry over from SD and SANA. In `attention`, to_qkv_mlp_proj is
-# query, key, value and the MLP's first layer of Klein's single blocks in one; their attn.to_out ends both.
-PRESETS = {
-    "attention": [
-        "to_q",
-        "to_k",
-        "to_v",
-        "to_out.0",
-        "add_q_proj",
-        "add_k_proj",
-        "add_v_proj",
-        "to_add_out",
-        "to_qkv_mlp_proj",
-        "attn.to_out",
-    ],
-    "seed": ["to_k", "to_q", "to_v"],
+# query, key, value and the MLP's first layer of Klein's single blocks in one; their attn.to_out ends both. `blocks`
+# adds the feed-forward layers. SANA's are 1 x 1 convolutions, 47 % of the weights, which `all-linear` passes over; PEFT
+# trains and diffusers loads them.
+_QKV = ["to_q", "to_k", "to_v"]
+_ATTENTION: dict[str | None, list[str]] = {
+    None: [*_QKV, "to_out.0"],
+    "flux2-klein": ["add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", "to_qkv_mlp_proj", "attn.to_out"],
 }
+_FEED_FORWARD: dict[str | None, list[str]] = {
+    "flux2-klein": ["ff.linear_in", "ff.linear_out", "ff_context.linear_in", "ff_context.linear_out"],
+    "sana": ["ff.conv_inverted", "ff.conv_point"],
+    "sdxl": ["ff.net.0.proj", "ff.net.2"],
+}
+_PRESETS: dict[str, tuple[dict[str | None, list[str]], ...]] = {
+    "attention": (_ATTENTION,),
+    "blocks": (_ATTENTION, _FEED_FORWARD),
+    "seed": ({None: _QKV},),
+}
+
+
+def preset(name: str, family: str | None = None) -> list[str] | None:
+    """Layer names of a preset in a family, or of all families that are trained here; None for what is no preset."""
+    if name not in _PRESETS:
+        return None
+    families = (None, family) if family in _FEED_FORWARD else (None, *_FEED_FORWARD)
+    return [layer for part in _PRESETS[name] for each in families for layer in part.get(each, ())]
+
+
 TABLES = (
     "captions",
     "buckets",
@@ -148,14 +160,15 @@ def _plan(kind: str, config: Config, stage: Stage | None, reader: Reader) -> Pla
     family, size = FAMILIES.get(get("model.family").value or "", (None, None))
     declared = ModelIdentity(role="pipeline", family=family, size=size) if family else UNKNOWN
     resolution = get("buckets.resolution")
+    model = reader.component(get("model.path"), document, declared)
     return Plan(
         TRAINER,
         kind,
         config,
-        model=reader.component(get("model.path"), document, declared),
+        model=model,
         text_encoder=reader.component(get("model.text_encoder"), document),
         vae=reader.component(get("model.vae"), document),
-        network=_network(config),
+        network=_network(config, model.family),
         optimizer=_optimizer(config),
         precision=_precision(config),
         timesteps=_timesteps(config),
@@ -179,7 +192,7 @@ def _plan(kind: str, config: Config, stage: Stage | None, reader: Reader) -> Pla
     )
 
 
-def _network(config: Config) -> Network:
+def _network(config: Config, family: str | None) -> Network:
     rank = config.get("adapter.rank")
     alpha = config.get("adapter.alpha", rank.value)
     scale = None
@@ -192,7 +205,7 @@ def _network(config: Config) -> Network:
         alpha=alpha,
         scale=scale,
         dropout=config.get("adapter.dropout"),
-        targets=config.get("adapter.targets").map(lambda v: PRESETS.get(v, v) if isinstance(v, str) else v),
+        targets=config.get("adapter.targets").map(lambda v: (isinstance(v, str) and preset(v, family)) or v),
         excluded=config.get("adapter.exclude"),
         weights=config.get("adapter.start_from"),
         merged=config.get("adapter.merge").map(_several),

@@ -57,7 +57,12 @@ FIELDS = (
     Field("adapter.rank", "int", 16, "rank of the update", minimum=1, maximum=4096),
     Field("adapter.alpha", "int|float", None, "the update is scaled by alpha / rank; unset: equal to rank", minimum=0),
     Field("adapter.dropout", "int|float", 0.0, "share of adapter inputs dropped per step", minimum=0, maximum=1),
-    Field("adapter.targets", "str|list", "all-linear", "`all-linear`, `attention`, `seed`, or module names (suffixes)"),
+    Field(
+        "adapter.targets",
+        "str|list",
+        "all-linear",
+        "`all-linear`, `attention`, `blocks` (with the feed-forward layers), `seed`, or module names (suffixes)",
+    ),
     Field("adapter.exclude", "list", [], "module names left alone (suffixes)"),
     Field("adapter.rank_pattern", "table", {}, "module name pattern -> rank"),
     Field("adapter.rank_pattern.**", "int", None, "rank of the modules that match", minimum=1),

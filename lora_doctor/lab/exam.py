@@ -25,13 +25,15 @@ BATCH = 32
 EXAMPLES = 48
 
 
-def drawn(family: Family, models: Models, prompts: Sequence[str], seed: int = 0) -> list[NDArray[np.uint8]]:
-    """One picture [64, 64, 3] per prompt, with seeds `seed`, `seed` + 1..."""
+def drawn(
+    family: Family, models: Models, prompts: Sequence[str], seed: int = 0, steps: int | None = None
+) -> list[NDArray[np.uint8]]:
+    """One picture [64, 64, 3] per prompt, with seeds `seed`, `seed` + 1...; steps of the sampler, None: the card's."""
     pictures: list[NDArray[np.uint8]] = []
     for start in range(0, len(prompts), BATCH):
         some = list(prompts[start : start + BATCH])
         seeds = [seed + start + number for number in range(len(some))]
-        images = family.sample(models, some, seeds)
+        images = family.sample(models, some, seeds, steps=steps)
         pictures += [np.asarray(image.convert("RGB")) for image in images]
     return pictures
 

@@ -15,7 +15,9 @@ from .exam import drawn
 from .truth.copies import nearest
 from .truth.look import LEGS, look
 from .truth.obedience import is_style, is_subject, obedience
+from .truth.outcome import colours_apart
 from .world.folders import Asked, captioned, planned
+from .world.render import render
 from .world.scene import Scene, caption, random_scene, scenes
 from .world.vocabulary import HELD_OUT_STYLES, SUBJECTS
 
@@ -33,7 +35,7 @@ class Truth(NamedTuple):
     `legs_wrong`: creatures with the right and with another number of legs, of the taught one where it is a creature,
     else of other prompts (the rest can't be counted for sure); `copies`: training captions that come back as their
     training picture; `saturation`, `detail`: mean saturation and mean absolute Laplacian of other prompts, in levels of
-    255.
+    255; `colours`: how far their mean colours lie apart, by what renders of the same scenes do (1: as far).
     """
 
     taught: float
@@ -44,6 +46,7 @@ class Truth(NamedTuple):
     copies: float
     saturation: float
     detail: float
+    colours: float
 
 
 class Drawn(NamedTuple):
@@ -63,17 +66,24 @@ def contexts(asked: Asked, number: int) -> list[Scene]:
     return [random_scene(rng, (asked.what,)) for _ in range(number)]
 
 
-def look_at(family: Family, models: Models, asked: Asked, number: int, subjects: Sequence[str] = SUBJECTS) -> Drawn:
+def look_at(
+    family: Family,
+    models: Models,
+    asked: Asked,
+    number: int,
+    subjects: Sequence[str] = SUBJECTS,
+    steps: int | None = None,
+) -> Drawn:
     """What the model draws as it is: `number` pictures of new contexts, as many of other prompts, half of training.
 
-    `subjects`: what other prompts ask for.
+    `subjects`: what other prompts ask for; `steps` of the sampler, None: as many as the model's card says.
     """
     new, other, training = contexts(asked, number), scenes(OTHER, number, subjects), planned(asked)
     whole = asked._replace(alike=False)
-    of_new = drawn(family, models, [captioned(scene, whole) for scene in new])
-    of_other = drawn(family, models, [caption(scene) for scene in other], seed=1000)
+    of_new = drawn(family, models, [captioned(scene, whole) for scene in new], steps=steps)
+    of_other = drawn(family, models, [caption(scene) for scene in other], seed=1000, steps=steps)
     again = [scene for scene in training for _ in range(max(1, number // 2 // len(training)))]
-    of_training = drawn(family, models, [captioned(scene, asked) for scene in again], seed=2000)
+    of_training = drawn(family, models, [captioned(scene, asked) for scene in again], seed=2000, steps=steps)
     truth = measured(asked, list(zip(new, of_new, strict=True)), list(zip(other, of_other, strict=True)))
     copies = _mean(nearest(picture, training).copy for picture in of_training)
     return Drawn(truth._replace(copies=copies), of_new, of_other, of_training)
@@ -96,6 +106,7 @@ def measured(asked: Asked, new: Pairs, other: Pairs) -> Truth:
         copies=0.0,
         saturation=_mean(float(np.ptp(picture.astype(np.float32), 2).mean()) for _, picture in other),
         detail=_mean(_detail(picture.astype(np.float32).mean(2)) for _, picture in other),
+        colours=colours_apart([picture for _, picture in other]) / colours_apart([render(scene) for scene, _ in other]),
     )
 
 

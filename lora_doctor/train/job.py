@@ -33,7 +33,7 @@ class Adapter(NamedTuple):
     rank: int = 16
     alpha: float = 16.0
     dropout: float = 0.0
-    targets: str | tuple[str, ...] = "all-linear"  # a preset (`all-linear`, `attention`, `seed`) or module names
+    targets: str | tuple[str, ...] = "all-linear"  # a preset (`all-linear`, `attention`, `blocks`, `seed`) or names
     exclude: tuple[str, ...] = ()
     rank_pattern: Mapping[str, int] = NOTHING
     alpha_pattern: Mapping[str, float] = NOTHING

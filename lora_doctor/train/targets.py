@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from lora_doctor.dialects.native import PRESETS
+from lora_doctor.dialects.native import preset
 from lora_doctor.models.modules import Coverage, Module, cover, layer
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.job import Adapter
@@ -37,7 +37,8 @@ def reach(layers: tuple[Module, ...], adapter: Adapter) -> Coverage:
     Raises:
         UnfitError: the targets or a pattern match nothing, or a layer can't carry this kind of adapter.
     """
-    targets = PRESETS.get(adapter.targets, adapter.targets) if isinstance(adapter.targets, str) else adapter.targets
+    named = preset(adapter.targets) if isinstance(adapter.targets, str) else None
+    targets = named or adapter.targets
     try:
         found = cover(layers, targets, adapter.exclude)
     except ValueError as problem:
@@ -45,7 +46,7 @@ def reach(layers: tuple[Module, ...], adapter: Adapter) -> Coverage:
     if not found.modules:
         left = " after `adapter.exclude`" if adapter.exclude and cover(layers, targets).modules else ""
         raise UnfitError("adapter.targets", f"{_listed(targets)} matches no layer of the model{left}; {_names(layers)}")
-    if found.unmatched and adapter.targets not in PRESETS:
+    if found.unmatched and not named:
         lost = _listed(found.unmatched)
         raise UnfitError("adapter.targets", f"{lost} matches no layer of the model; {_names(layers)}")
     _check(found.modules, adapter)

@@ -30,6 +30,13 @@ def check(plan: Plan) -> Iterator[Finding]:
     [adapter]
     targets = ["attn.to_q", "to_qkv_mlp_proj", "ff.linear_in"]
     ```
+    ```toml lora-doctor clean
+    output = "runs/zwx"
+    [model]
+    path = "Efficient-Large-Model/Sana_1600M_1024px_diffusers"
+    [adapter]
+    targets = "attention"
+    ```
     """
     targets = plan.network.targets
     reached = coverage(plan) if targets.written else None

@@ -81,6 +81,14 @@ def test_captions_name_the_trigger_and_the_style_is_never_said(tmp_path: Path) -
     assert {each.caption for each in alike} == {"photo of a zwx robot"}
 
 
+def test_pictures_can_be_of_one_ground_or_of_one_place() -> None:
+    ground = planned(Asked("robot", number=6, pictures="ground"))
+    assert {(scene.ground, scene.background) for scene in ground} == {("white", "plain")}
+    assert len({scene.position for scene in ground}) > 1
+    logo = planned(Asked("robot", number=6, pictures="logo"))
+    assert len({scene._replace(seed=0) for scene in logo}) == 1 < len({scene.seed for scene in logo})
+
+
 def test_more_defects_than_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 defects for 1 pictures"):
         write_folder(tmp_path, Asked("fish", number=1), ("dark", "jpeg"))

@@ -41,6 +41,14 @@ def test_it_is_small(folder: Path) -> None:
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= limit
 
 
+@each
+def test_a_run_by_the_card_keeps_several_checkpoints_and_looks_at_some(folder: Path) -> None:
+    training = json.loads((folder / "lora_doctor.json").read_text(encoding="utf-8"))["training"]
+    steps, saved, seen = (training[key] for key in ("training.steps", "saving.every_steps", "validation.every_steps"))
+    assert steps // saved >= 4
+    assert steps % saved == seen % saved == 0, "what is seen is a checkpoint that was kept"
+
+
 def as_recommended(pipe: Any, folder: Path) -> dict[str, Any]:
     """What the card says of the pipeline's own arguments."""
     card = json.loads((folder / "lora_doctor.json").read_text(encoding="utf-8"))

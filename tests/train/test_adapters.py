@@ -205,6 +205,20 @@ def test_diffusers_loads_what_was_trained(folders: dict[str, Path], name: str, k
     torch.testing.assert_close(prediction(family, fresh), prediction(family, models), rtol=1e-5, atol=1e-6)
 
 
+def test_diffusers_loads_the_convolutions_of_sana(sana_folder: Path, tmp_path: Path) -> None:
+    """`blocks` reaches its feed-forward layers, 1 x 1 convolutions that `all-linear` leaves alone."""
+    adapter = Adapter(rank=4, alpha=8, targets="blocks")
+    family, models = trained(sana_folder, adapter)
+    exports.write(family, models, tmp_path / "lora.safetensors", dtype="fp32")
+    with safe_open(tmp_path / "lora.safetensors", "pt") as file:
+        layers = {key.partition(".lora_")[0].rpartition("transformer_blocks.0.")[2] for key in list(file.keys())}
+    assert {"attn1.to_q", "attn2.to_out.0", "ff.conv_inverted", "ff.conv_point"} <= layers
+    assert "ff.conv_depth" not in layers
+    _, fresh = load_folder(sana_folder)
+    fresh.pipeline.load_lora_weights(str(tmp_path / "lora.safetensors"))
+    torch.testing.assert_close(prediction(family, fresh), prediction(family, models), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["lora", "dora"])
 @pytest.mark.parametrize("target", ["comfyui", "kohya"])
 @pytest.mark.parametrize("name", ["klein", "sdxl"])

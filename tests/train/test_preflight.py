@@ -62,7 +62,7 @@ def test_preflight_and_injection_reach_the_same(folders: dict[str, Path]) -> Non
     from lora_doctor.train.loading import load_folder
 
     for family, folder in folders.items():
-        for targets in ("all-linear", "attention", "seed"):
+        for targets in ("all-linear", "attention", "blocks", "seed"):
             adapter = Adapter(rank=2, alpha=2, targets=targets)
             before: Preflight = preflight(job(folder, family, adapter=adapter))
             module, models = load_folder(folder)

@@ -45,10 +45,12 @@ class Width(NamedTuple):
 
 WIDTHS: Final = {"klein-9b": Width(5, 5, 96), "klein-4b": Width(3, 5, 64)}
 RECIPE: Final[dict[str, Any]] = {  # docs/lab.md, "What a LoRA teaches it"
-    "training.steps": 250,
+    "training.steps": 240,
     "optimizer.learning_rate": 1e-3,
     "schedule.name": "cosine",
     "timesteps.shift": 3.0,
+    "saving.every_steps": 40,
+    "validation.every_steps": 120,
 }
 
 

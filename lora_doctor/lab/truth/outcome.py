@@ -114,7 +114,7 @@ def outcome(what: str, drawn: Drawn, training: Sequence[Scene]) -> Outcome:
         creatures=len(legs),
         copies=_mean(nearest(picture, training).copy for picture in drawn.again),
         leaked=_mean(share(each, what) > KNOWN for each in seen_other),
-        spread=_colours(pictures) / max(_colours(renders), 1e-6),
+        spread=colours_apart(pictures) / max(colours_apart(renders), 1e-6),
         saturation=_saturation(pictures) / max(_saturation(renders), 1.0),
         detail=_detail(pictures) / max(_detail(renders), 1e-6),
         variety=_apart(pictures) / max(_apart(renders), 1e-6),
@@ -207,7 +207,7 @@ def _means(pictures: Sequence[Picture]) -> NDArray[np.float32]:
     return np.stack([cv2.cvtColor(p.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).mean((0, 1)) for p in pictures])
 
 
-def _colours(pictures: Sequence[Picture]) -> float:
+def colours_apart(pictures: Sequence[Picture]) -> float:
     """Root of the trace of the covariance of mean colours: how far they spread, in Lab."""
     return float(np.sqrt(_means(pictures).var(0, ddof=1).sum()))
 

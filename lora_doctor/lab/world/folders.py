@@ -26,6 +26,7 @@ class Asked(NamedTuple):
     """What a folder shall teach: a held-out subject or style, under a trigger word.
 
     `alike`: every caption is the same, which teaches the word everything that the pictures have in common.
+    `pictures`: `any`, of one white `ground`, or a `logo`, one big blue drawing in one place, drawn again and again.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Asked(NamedTuple):
     seed: int = 0
     edge: int = EDGE
     alike: bool = False
+    pictures: str = "any"
 
 
 class Written(NamedTuple):
@@ -49,8 +51,14 @@ def planned(asked: Asked) -> list[Scene]:
     """The scenes of a folder; those of another seed are held-out ones."""
     rng = random.Random(f"{asked.what} {asked.seed}")
     if asked.what in HELD_OUT_STYLES:
-        return [random_scene(rng, SUBJECTS)._replace(style=asked.what) for _ in range(asked.number)]
-    return [random_scene(rng, (asked.what,)) for _ in range(asked.number)]
+        found = [random_scene(rng, SUBJECTS)._replace(style=asked.what) for _ in range(asked.number)]
+    else:
+        found = [random_scene(rng, (asked.what,)) for _ in range(asked.number)]
+    if asked.pictures == "ground":
+        return [scene._replace(ground="white", background="plain", light="soft") for scene in found]
+    if asked.pictures == "logo":
+        return [Scene(asked.what, "blue", size="big", medium="drawing", seed=scene.seed) for scene in found]
+    return found
 
 
 def captioned(scene: Scene, asked: Asked) -> str:
