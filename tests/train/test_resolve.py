@@ -139,7 +139,7 @@ def test_wrong_values_are_a_sentence(text: str, sentence: str, folders: dict[str
 def test_the_micro_models_card_says_how_long(tmp_path: Path) -> None:
     told = {"data": str(IMAGES), "output": str(tmp_path / "run")}
     job = resolve(own("# nothing"), told)
-    assert (job.training.steps, job.schedule.name, job.optimizer.learning_rate) == (250, "cosine", 1e-3)
+    assert (job.training.steps, job.schedule.name, job.optimizer.learning_rate) == (240, "cosine", 1e-3)
     assert job.reasons["training.steps"] == "the model's card"
     images = len(job.data[0].names)
     assert resolve(own("[training]\nexposures = 4\n"), told).training.steps == images  # batches of four
