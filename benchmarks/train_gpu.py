@@ -133,7 +133,7 @@ def made(case: Case, device: torch.device, dtype: torch.dtype, rank: int) -> run
 
 def step(one: run.Run, batch: Loaded, seed: int) -> None:
     """Forward, backward, clip, step."""
-    one.accelerator.backward(run.forward(one, batch, seed).loss)
+    one.accelerator.backward(run.forward(one, run.asked(one, batch, seed)).loss)
     torch.nn.utils.clip_grad_norm_(list(one.weights.values()), 1.0)
     one.optimizer.step()
     one.optimizer.zero_grad(set_to_none=True)
@@ -167,7 +167,7 @@ def counted(one: run.Run, batch: Loaded, *, recompute: bool) -> float:
     again = 0.0
     if recompute:
         with FlopCounterMode(display=False) as forward, torch.no_grad():
-            run.forward(one, batch, 0)
+            run.forward(one, run.asked(one, batch, 0))
         again = float(forward.get_total_flops())
         one.models.denoiser.enable_gradient_checkpointing()
     with FlopCounterMode(display=False) as whole:

@@ -24,6 +24,12 @@ import click
 @click.option(
     "--num-processes", type=click.IntRange(min=1), metavar="N", help="Processes that train together, one per GPU."
 )
+@click.option(
+    "--pipeline-stages",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that hold consecutive blocks of one copy of the model, for models too large.",
+)
 @click.option("--stage", metavar="NAME", help="Of a config with stages, the one to train.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of the run folder.")
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, with reasons, and stop.")

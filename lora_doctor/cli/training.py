@@ -49,6 +49,7 @@ class Request(NamedTuple):
     resolution: int | None
     output: str | None
     num_processes: int | None
+    pipeline_stages: int | None
     stage: str | None
     resume: bool
     dry_run: bool
@@ -70,6 +71,7 @@ class Request(NamedTuple):
             "buckets.resolution": self.resolution,
             "output": self.output,
             "training.processes": processes() or self.num_processes,
+            "memory.pipeline_stages": self.pipeline_stages,
             "saving.resume": self.resume or None,
         }
 

@@ -179,7 +179,7 @@ def _plan(kind: str, config: Config, stage: Stage | None, reader: Reader) -> Pla
         batch_size=get("training.batch_size"),
         accumulation=get("training.accumulation"),
         seed=get("training.seed"),
-        processes=get("training.processes"),
+        processes=_copies(config),
         trigger=get("captions.trigger"),
         purpose=get("purpose"),
         recipe=get("recipe"),
@@ -190,6 +190,14 @@ def _plan(kind: str, config: Config, stage: Stage | None, reader: Reader) -> Pla
         growth=get("growth.resolution").map(lambda edges: edges or None),
         stage=stage,
     )
+
+
+def _copies(config: Config) -> Setting[int]:
+    """Processes that see different images: the stages of one copy of the model see the same."""
+    processes, stages = config.get("training.processes"), config.get("memory.pipeline_stages").value
+    if not isinstance(stages, int) or stages < 2 or not isinstance(processes.value, int):
+        return processes
+    return processes._replace(value=max(1, processes.value // stages))
 
 
 def _network(config: Config, family: str | None) -> Network:

@@ -187,6 +187,13 @@ FIELDS = (
     Field("memory.blocks_to_swap", "int", 0, "transformer blocks kept in main memory", minimum=0),
     Field("memory.compile", "bool", False, "compile the denoiser (first steps are slow)"),
     Field("memory.shard", "bool", False, "each process holds a part of the frozen base (FSDP2): for models too large"),
+    Field(
+        "memory.pipeline_stages",
+        "int",
+        1,
+        "processes that hold consecutive blocks of one copy of the model: for models too large",
+        minimum=1,
+    ),
     Field("memory.workers", "int", 2, "data loading processes", minimum=0),
     Field("timesteps", "table", None, "noise levels"),
     Field("timesteps.sampling", "str", None, "unset: the family's own", ("logit_normal", "uniform", "sigmoid")),

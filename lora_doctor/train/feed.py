@@ -320,6 +320,7 @@ def prepare(
     folder: Path,
     rank: int = 0,
     ranks: int = 1,
+    row: tuple[int, int] | None = None,
     examined: Told | None = None,
     tell: Tell | None = None,
     wait: Callable[[], None] = lambda: None,
@@ -328,7 +329,8 @@ def prepare(
     """Examine, split, encode and order a job's data.
 
     Captions are encoded together with the prompts that the run is watched with, and with `prompts`; `folder` is the
-    cache; `wait` is called when this rank's share is encoded, and returns when all ranks are; inside `first()` the
+    cache; `row` is this rank's place among those that see different images, and their number, where some see the same;
+    `wait` is called when this rank's share is encoded, and returns when all ranks are; inside `first()` the
     first rank comes before the others, which then find on disk what it examined.
 
     Raises:
@@ -352,7 +354,7 @@ def prepare(
     feed = Feed(items, sources, store, keys, job.memory.cache_text, controls)
     examples = Examples(feed, range(len(trained))), Examples(feed, range(len(trained), len(items)))
     notes = (*found.notes, apart.sentence)
-    return Prepared(_steps(job, feed, trained, rank, ranks), feed, *examples, len(trained), notes)
+    return Prepared(_steps(job, feed, trained, *(row or (rank, ranks))), feed, *examples, len(trained), notes)
 
 
 def _texts(job: Job, items: Sequence[Item], trained: Sequence[Item], prompts: Sequence[str]) -> list[str]:

@@ -98,7 +98,8 @@ class Growth(NamedTuple):
 
 
 class Training(NamedTuple):
-    """Length and batch. `steps` are optimiser steps; a step sees `batch_size` x `accumulation` images per process.
+    """Length and batch. `steps` are optimiser steps; a step sees `batch_size` x `accumulation` images per process
+    (per copy of the model, where a process is one of its stages).
 
     `processes`: how many train together, one per GPU. `asked`: the accumulation that the config says, where resuming
     with another number of processes takes another one.
@@ -172,6 +173,7 @@ class Memory(NamedTuple):
     blocks_to_swap: int = 0
     compile: bool = False
     shard: bool = False  # the frozen base lies in parts on all processes' devices (FSDP2)
+    pipeline_stages: int = 1  # processes that hold consecutive blocks of one copy of the model
     workers: int = 2
 
 
@@ -258,13 +260,23 @@ class Job(NamedTuple):
 
     @property
     def sharded(self) -> bool:
-        """Whether processes hold a part of the base model each: all of them then compute wherever one does."""
+        """Whether every process holds a part of every block of the base model."""
         return self.memory.shard and self.training.processes > 1
+
+    @property
+    def parted(self) -> bool:
+        """Whether processes hold a part of the base model each: all of a copy then compute wherever one does."""
+        return self.sharded or self.memory.pipeline_stages > 1
+
+    @property
+    def copies(self) -> int:
+        """How many processes, or rows of processes that are the stages of one model, see different images."""
+        return self.training.processes // self.memory.pipeline_stages
 
     @property
     def images_per_step(self) -> int:
         """Images of an optimiser step, of all processes."""
-        return self.training.batch_size * self.training.accumulation * self.training.processes
+        return self.training.batch_size * self.training.accumulation * self.copies
 
 
 TABLES: dict[str, Any] = {

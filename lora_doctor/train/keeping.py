@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lora_doctor.train.job import Job, Keeping
+from lora_doctor.train.question import Question, ask
 from lora_doctor.train.sampler import Shown, noise
 
 if TYPE_CHECKING:
-    import torch
-
     from lora_doctor.train.families import Family, Models, Prompt
 
 CHOSEN = 1 << 43  # what a random number is for
@@ -59,16 +58,13 @@ def of_class(caption: str, trigger: str | None, keeping: Keeping) -> str:
     return re.sub(rf"(?<!\w){re.escape(trigger)}(?!\w)", lambda _: keeping.output_class, caption, flags=re.IGNORECASE)
 
 
-def loss(
-    family: Family, models: Models, noisy: torch.Tensor, levels: torch.Tensor, prompts: Prompt, sizes: torch.Tensor
-) -> torch.Tensor:
-    """Mean squared distance from the base's prediction for these prompts, on the same noisy latents `[B, C, h, w]`."""
+def kept(family: Family, models: Models, asked: Question, prompts: Prompt, scale: float) -> Question:
+    """The same noisy images with other prompts; the base's prediction is what should be predicted."""
     import torch
 
     from lora_doctor.train.adapters import strength
     from lora_doctor.train.families import evaluating
 
+    other = asked._replace(prompts=prompts, weight=torch.ones_like(asked.weight), mask=None, scale=scale)
     with torch.no_grad(), strength(models, 0.0), evaluating(models.denoiser):
-        target = family.predict(models, noisy, levels, prompts, sizes)
-    predicted = family.predict(models, noisy, levels, prompts, sizes)
-    return ((predicted - target) ** 2).mean()
+        return other._replace(target=ask(family, models, other))

@@ -29,7 +29,7 @@ def steps_of(job: Job, limits: Mapping[str, float]) -> tuple[int, str]:
 def epoch_steps(job: Job) -> float:
     """Optimiser steps of one epoch, parts of a step counted."""
     order, _ = _ordered(job)
-    return order.batches(0) / (job.training.accumulation * job.training.processes)
+    return order.batches(0) / (job.training.accumulation * job.copies)
 
 
 def _ordered(job: Job) -> tuple[Order, Trained]:
@@ -41,7 +41,7 @@ def _ordered(job: Job) -> tuple[Order, Trained]:
     items = items_of(job, split(read_pictures(job).pictures, job.validation.held_out).train)
     repeats = [item.repeats for item in items]
     buckets, own = [item.shape for item in items], job.training
-    order = Order(buckets, repeats, own.batch_size, own.seed, ranks=own.processes)
+    order = Order(buckets, repeats, own.batch_size, own.seed, ranks=job.copies)
     distinct = {item.picture.path for item in items if not item.picture.regularisation}
     return order, Trained(len(distinct), sum(repeats))
 

@@ -179,8 +179,8 @@ def _place(models: Models, job: Job, device: torch.device) -> None:
         _to(encoder, device if job.adapter.text_encoder else others)
     if memory.gradient_checkpointing:
         models.denoiser.enable_gradient_checkpointing()
-    if job.sharded:
-        return  # it comes to the devices part by part: `together.shard`
+    if job.parted:
+        return  # it comes to the devices part by part: `together.parted`
     if memory.blocks_to_swap:
         swap_blocks(models.denoiser, memory.blocks_to_swap, device)
     else:

@@ -162,7 +162,7 @@ class Monitors:
         try:
             work(state)
         except (RuntimeError, MemoryError, OSError) as error:
-            if state.job.sharded or (not isinstance(error, OSError) and not lacks_memory(error)):
+            if state.job.parted or (not isinstance(error, OSError) and not lacks_memory(error)):
                 raise  # where all compute together, the others would wait for this process
             self._off = True
             why = "out of memory" if not isinstance(error, OSError) else str(error)

@@ -274,7 +274,31 @@ def _check_formats(job: Job, blocks: int) -> None:
     both = next((f"`memory.{name}`" for name, value in others.items() if value), None)
     if job.sharded and (both or precision.base in ("int8", "nf4")):
         raise UnfitError("memory.shard", f"does not go together with {both or f'{precision.base} weights'}")
+    _check_stages(job, both, blocks)
     _check_encoders(job, precision)
+
+
+def _check_stages(job: Job, both: str | None, blocks: int) -> None:
+    """The denoiser can be cut into consecutive stages, and there is a process for each."""
+    key, stages, processes = "memory.pipeline_stages", job.memory.pipeline_stages, job.training.processes
+    if stages == 1:
+        return
+    if job.model.family == "sdxl":
+        why = "what the first blocks of SDXL's UNet make goes to its last ones too, past every cut: `memory.shard`"
+        raise UnfitError(key, f"{why} leaves each card a part of it")
+    if stages > blocks:
+        raise UnfitError(key, f"{stages}, and the model has {blocks} blocks")
+    if processes % stages:
+        raise UnfitError(key, f"{stages} stages of one process each, and {processes} processes: --num-processes "
+                              f"{max(1, processes // stages) * stages}")  # fmt: skip
+    quantised = job.precision.base if job.precision.base in ("int8", "nf4") else ""
+    against = both or ("`memory.shard`" if job.memory.shard else quantised and f"{quantised} weights")
+    if not against and job.adapter.text_encoder:
+        against = "a text encoder that is trained: its gradient would have to come back from every stage"
+    if not against and job.adapter.min_rank:
+        against = "a rank by noise level"
+    if against:
+        raise UnfitError(key, f"does not go together with {against}")
 
 
 _CHECKPOINTING = "`memory.gradient_checkpointing = true`"

@@ -54,6 +54,9 @@ def resolve(plan: Plan, told: Mapping[str, Any]) -> Job:
         values["memory.cache_text"] = Value(False, "the text encoder is trained: captions can't be encoded before")
     for key, value in values.items():
         _check(key, value)
+    count = values["memory.pipeline_stages"].value
+    if count > 1 and values["training.processes"].reason == DEFAULT:
+        values["training.processes"] = Value(count, "one for each of `memory.pipeline_stages`")
     output = values.get("output")
     if output is None or not output.value:
         raise SourceError("which run folder? `output` in the config, or --output DIR")
@@ -133,7 +136,7 @@ def _with_installed_optimizer(values: Values) -> list[str]:
 
 def _flag(key: str) -> str:
     names = {"saving.every_steps": "--save-every", "training.steps": "--steps", "training.seed": "--seed"}
-    names["training.processes"] = "--num-processes"
+    names |= {"training.processes": "--num-processes", "memory.pipeline_stages": "--pipeline-stages"}
     return names.get(key, f"--{key.rpartition('.')[2]}" if key != "model.path" else "--model")
 
 

@@ -98,19 +98,24 @@ def fitted(job: Job, checkpoint: Path) -> tuple[Job, str | None]:
     same run. An accumulation that was changed since is left alone.
     """
     found, own = position_of(checkpoint), job.training
-    now = own.accumulation * own.processes
+    now = own.accumulation * job.copies
     if found is None or found.taken == now or own.accumulation != _before(checkpoint, own.accumulation):
         return job, None
-    if found.taken % own.processes:
+    if found.taken % job.copies:
         return job, (
-            f"a step takes {now} batches now and took {found.taken} before, which {own.processes} processes can't "
+            f"a step takes {now} batches now and took {found.taken} before, which {_shares(job)} can't "
             f"share evenly: the effective batch is another, and the learning rate may want to be too"
         )
-    accumulation = found.taken // own.processes
+    accumulation = found.taken // job.copies
     return job._replace(training=own._replace(accumulation=accumulation, asked=own.accumulation)), (
         f"training.accumulation: {accumulation} in place of {own.accumulation}, so that a step takes {found.taken} "
-        f"batches as before with {own.processes} process{'es' * (own.processes > 1)}"
+        f"batches as before with {_shares(job)}"
     )
+
+
+def _shares(job: Job) -> str:
+    what = ("copy", "copies") if job.memory.pipeline_stages > 1 else ("process", "processes")
+    return f"{job.copies} {what[job.copies > 1]}"
 
 
 def as_asked(job: Job) -> Job:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -20,9 +20,13 @@ from lora_doctor.train.feed import Loaded, Prepared
 from lora_doctor.train.folder import RunFolder, append_row
 from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
+from lora_doctor.train.question import Forward, Question, answered, ask
 from lora_doctor.train.seeds import seed_batch, seed_of
 from lora_doctor.train.trouble import NotFiniteError
 from lora_doctor.train.watch import Halt, State, Watchers
+
+if TYPE_CHECKING:
+    from lora_doctor.train.pipeline import Line
 
 
 class Run(NamedTuple):
@@ -41,6 +45,12 @@ class Run(NamedTuple):
     interrupt: Interrupt
     start: int = 0
     say: Callable[[str], None] = print
+    line: Line | None = None  # where this process is a stage of the model
+
+    @property
+    def copy(self) -> int:
+        """Which copy of the model this process belongs to."""
+        return int(self.accelerator.process_index) // self.job.memory.pipeline_stages
 
 
 class End(NamedTuple):
@@ -59,16 +69,10 @@ def loop(run: Run) -> End:
         begun = time.perf_counter()
         rate = schedules.factor(job.schedule, step - 1, job.training.steps, job.optimizer.learning_rate)
         optimizers.set_rate(run.optimizer, rate)
-        parts = []
         seed_batch(job.training.seed, step, -1 - accelerator.process_index)  # for text encoders that are trained
-        for part, batch in enumerate(run.data.steps(step - 1)):  # fetch
-            number = part * accelerator.num_processes + accelerator.process_index  # of the step's batches
-            seed_batch(job.training.seed, step, number)
-            found = forward(run, batch, seed_of(job.training.seed, step, 0, number))
-            accelerator.backward(found.loss / job.training.accumulation)  # backward
-            for loss in kept(run, batch, found):
-                accelerator.backward(loss / job.training.accumulation)
-            parts.append(Forward(*(each.detach() for each in found)))
+        batches = run.data.steps(step - 1)  # fetch
+        # forward, backward
+        parts = backward(run, step, batches) if run.line is None else in_stages(run, run.line, step, batches)
         norm = _clipped(run, weights)  # clip
         metrics = _measured(run, parts, norm, begun)
         run.optimizer.step()  # step
@@ -91,54 +95,88 @@ def loop(run: Run) -> End:
     return End("finished", "it had reached its last step before", run.start)
 
 
-class Forward(NamedTuple):
-    """Of one batch: the loss that is trained on, each image's noise level and unweighted error `[B]`, noisy latents."""
+def backward(run: Run, step: int, batches: Sequence[Loaded]) -> list[Forward]:
+    """Forward and backward of a step's batches, one graph at a time."""
+    parts, (seed, share) = [], (run.job.training.seed, run.job.training.accumulation)
+    for part, batch in enumerate(batches):
+        number = part * run.job.copies + run.copy  # of the step's batches
+        seed_batch(seed, step, number)
+        question = asked(run, batch, seed_of(seed, step, 0, number))
+        found = forward(run, question)
+        run.accelerator.backward(found.loss / share)
+        for other in kept(run, batch, question):
+            run.accelerator.backward(forward(run, other).loss / share)
+        parts.append(Forward(*(each.detach() for each in found)))
+    return parts
 
-    loss: torch.Tensor
-    levels: torch.Tensor
-    errors: torch.Tensor
-    noisy: torch.Tensor
+
+def forward(run: Run, question: Question) -> Forward:
+    """The denoiser's answer, and what it costs."""
+    return answered(question, ask(run.family, run.models, question))
 
 
-def forward(run: Run, batch: Loaded, seed: int) -> Forward:
-    """The loss of one batch: mean squared error, weighted by noise level, mask and the batch's share of its epoch."""
+def in_stages(run: Run, line: Line, step: int, batches: Sequence[Loaded]) -> list[Forward]:
+    """The same where each process is a stage: all images of the step are on their way at once."""
+    seed, scaler = run.job.training.seed, run.accelerator.scaler
+    numbers = [part * run.job.copies + run.copy for part in range(len(batches))]
+    questions = [asked(run, batch, seed_of(seed, step, 0, number)) for batch, number in zip(batches, numbers)]
+    others = [other for pair in zip(batches, questions) for other in kept(run, *pair)]
+    seed_batch(seed, step, run.accelerator.process_index)  # every stage draws its own dropout
+
+    def share(loss: torch.Tensor) -> torch.Tensor:
+        loss = loss / run.job.training.accumulation
+        return loss if scaler is None else scaler.scale(loss)
+
+    return line.step(run.family, [*questions, *others], share)[: len(batches)]
+
+
+def asked(run: Run, batch: Loaded, seed: int) -> Question:
+    """One batch with noise, and what should be predicted of it."""
     family, models, device = run.family, run.models, run.accelerator.device
     generator = torch.Generator(device).manual_seed(seed)
     latents = batch.latents.to(device)
     noise = torch.randn(latents.shape, generator=generator, device=device)
     levels = family.draw_levels(models, run.job.timesteps, latents.shape, generator)
-    prompts = {name: value.to(device) for name, value in batch.prompts.items()}
-    noisy = family.noisy(models, latents, noise, levels)
-    predicted = family.predict(models, noisy, levels, prompts, batch.sizes.to(device))
-    error = (predicted.float() - family.target(models, latents, noise, levels).float()) ** 2
-    if batch.mask is not None:
-        error = error * batch.mask.to(device)
-    weight = family.loss_weight(models, levels, run.job.timesteps)
-    errors = error.flatten(1).mean(1)
-    return Forward((errors * weight).mean() * batch.weight, levels, errors, noisy)
+    return Question(
+        family.noisy(models, latents, noise, levels),
+        levels,
+        {name: value.to(device) for name, value in batch.prompts.items()},
+        batch.sizes.to(device),
+        family.target(models, latents, noise, levels),
+        family.loss_weight(models, levels, run.job.timesteps),
+        None if batch.mask is None else batch.mask.to(device),
+        batch.weight,
+    )
 
 
-def kept(run: Run, batch: Loaded, found: Forward) -> Iterator[torch.Tensor]:
-    """The losses of what the base says to other prompts, one graph at a time."""
-    device = run.accelerator.device
+def kept(run: Run, batch: Loaded, question: Question) -> Iterator[Question]:
+    """What the base says to other prompts on the same noisy images."""
     for share, prompts in batch.others:
-        moved = {name: value.to(device) for name, value in prompts.items()}
-        loss = keeping.loss(run.family, run.models, found.noisy, found.levels, moved, batch.sizes.to(device))
-        yield loss * share * batch.weight
+        moved = {name: value.to(run.accelerator.device) for name, value in prompts.items()}
+        yield keeping.kept(run.family, run.models, question, moved, share * batch.weight)
 
 
 def _clipped(run: Run, weights: Any) -> torch.Tensor:
-    """Average the gradients over the processes, clip them; returns their norm before clipping."""
+    """Average the gradients over the copies of the model, clip them; returns their norm before clipping."""
     parameters = list(weights.values())
     if run.accelerator.num_processes > 1:  # adapters are small: one flat reduction, and families need no wrapper
-        graded = [p for p in parameters if p.grad is not None]  # the same ones in every process
-        mean = run.accelerator.reduce(torch.cat([p.grad.flatten() for p in graded]), "mean")
-        for parameter, part in zip(graded, mean.split([p.numel() for p in graded])):
-            parameter.grad.copy_(part.view_as(parameter))
+        _reduce(run, parameters)
     limit = run.job.optimizer.gradient_clip or float("inf")
     run.accelerator.unscale_gradients()
     norm: torch.Tensor = torch.nn.utils.clip_grad_norm_(parameters, limit)
     return norm
+
+
+def _reduce(run: Run, parameters: Sequence[torch.nn.Parameter]) -> None:
+    """Each copy has the gradients of its images, each of its stages those of what it used; all get the mean."""
+    graded = [p for p in parameters if p.grad is not None]  # the same ones in every process, where it is no stage
+    if run.line is not None:
+        there = torch.tensor([p.grad is not None for p in parameters], device=run.accelerator.device).float()
+        graded = [p for p, count in zip(parameters, run.accelerator.reduce(there, "sum").tolist()) if count]
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in graded]
+    total = run.accelerator.reduce(torch.cat([each.flatten() for each in found]), "sum") / run.job.copies
+    for parameter, part in zip(graded, total.split([p.numel() for p in graded])):
+        parameter.grad = part.view_as(parameter)
 
 
 def _agreed(run: Run, state: State, halt: Halt | None) -> str | None:
@@ -157,7 +195,7 @@ def _measured(run: Run, parts: Sequence[Forward], norm: torch.Tensor, begun: flo
     """
     loss = torch.stack([part.loss for part in parts]).mean()
     own = [torch.cat([getattr(part, name).to(loss) for part in parts]) for name in ("levels", "errors")]
-    both = torch.stack([run.accelerator.reduce(loss, "mean"), norm.to(loss)])
+    both = torch.stack([_mean(run, loss), norm.to(loss)])
     value, length, *each = torch.cat([both, *own]).tolist()  # one wait for the device
     rate = optimizers.effective_rate(run.optimizer)
     finite = value == value and abs(value) != float("inf")
@@ -177,6 +215,12 @@ def _measured(run: Run, parts: Sequence[Forward], norm: torch.Tensor, begun: flo
         "levels": [round(level, 5) for level in each[:half]],
         "errors": [float(f"{error:.5g}") for error in each[half:]],
     }
+
+
+def _mean(run: Run, loss: torch.Tensor) -> torch.Tensor:
+    """Over the copies of the model; stages of one have the same loss."""
+    mean: torch.Tensor = run.accelerator.reduce(loss, "mean") if run.job.copies > 1 else loss
+    return mean
 
 
 def save(run: Run, step: int) -> None:

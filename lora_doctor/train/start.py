@@ -85,8 +85,8 @@ def watchers_of(live: Live, say: Say) -> Watchers:
 
 
 def watchers_beside(job: Job) -> Watchers:
-    """Who looks at a run in another process than the first: nobody, or, where all compute together, who computes."""
-    if not job.sharded:
+    """Who looks at a run in another process than the first: nobody, or what computes together with the first."""
+    if not job.parted or rank() >= job.memory.pipeline_stages > 1:
         return Watchers()
     return Watchers((Monitors(lambda _: None), Samples(lambda _: None)))
 
@@ -116,8 +116,7 @@ def assemble(
     for component, found in reach.items():
         count = sum(p.numel() for name, p in weights.items() if name.startswith(f"{component}."))
         say(f"{component}: {said(found, count)}")
-    if job.sharded:
-        together.shard(models.denoiser, weights.values())
+    line = together.parted(job, models, weights.values(), accelerator)
     if job.memory.compile:
         models.denoiser.compile()
     average = Average(weights, job.optimizer.ema_decay) if job.optimizer.ema else None
@@ -131,6 +130,7 @@ def assemble(
         folder=job.memory.cache_folder or folder.cache,
         rank=accelerator.process_index,
         ranks=accelerator.num_processes,
+        row=(accelerator.process_index // job.memory.pipeline_stages, job.copies),
         tell=progress,
         wait=accelerator.wait_for_everyone,
         first=partial(together.first, accelerator),
@@ -142,8 +142,9 @@ def assemble(
     for note in data.notes:
         say(note)
     return run.Run(
-        job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt, say=say
-    )
+        job, folder, family, models, weights, data, optimizer, average, accelerator, watchers, interrupt,
+        say=say, line=line,
+    )  # fmt: skip
 
 
 def _agreed(starts: list[int]) -> list[int]:

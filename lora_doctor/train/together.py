@@ -21,7 +21,10 @@ from accelerate.utils import InitProcessGroupKwargs
 from torch.distributed.fsdp import fully_shard
 
 from lora_doctor.source.document import SourceError
+from lora_doctor.train import pipeline
+from lora_doctor.train.families import Models
 from lora_doctor.train.folder import RunFolder
+from lora_doctor.train.job import Job
 from lora_doctor.train.launch import processes, rank
 from lora_doctor.train.storage import blocks_of
 
@@ -94,6 +97,18 @@ def noticing() -> Iterator[None]:
 def _sentence(error: Exception) -> str:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return f"another process of this run has ended ({first})"
+
+
+def parted(
+    job: Job, models: Models, trained: Iterable[torch.nn.Parameter], accelerator: Accelerator
+) -> pipeline.Line | None:
+    """Leave each process its part of the base, where a job asks for that; the stage that it is, where it is one."""
+    if job.sharded:
+        shard(models.denoiser, trained)
+    if job.memory.pipeline_stages == 1:
+        return None
+    place = pipeline.placed(job.memory.pipeline_stages, accelerator.process_index, accelerator.num_processes)
+    return pipeline.Line(models, place)
 
 
 def shard(denoiser: Any, trained: Iterable[torch.nn.Parameter]) -> None:

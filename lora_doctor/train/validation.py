@@ -112,12 +112,12 @@ class Samples:
                     self._doing(f"drawing {len(missing)} sample images, {done} done")
                     _keep(state, part, _images(state, part))
         except (RuntimeError, MemoryError) as error:
-            if not lacks_memory(error) or state.job.sharded:  # the others would wait for this process
+            if not lacks_memory(error) or state.job.parted:  # the others would wait for this process
                 raise
             self._off = True
             self._say("no more sample images: out of memory; `validation.size` makes them smaller; training goes on")
         except (OSError, SourceError) as error:
-            if state.job.sharded:
+            if state.job.parted:
                 raise
             self._off = True
             self._say(f"no more sample images: {error}; training goes on")
