@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from lora_doctor.models.families import FAMILIES, Size
 from lora_doctor.models.modules import Module, adapter_size, table
+from lora_doctor.train.cut import cut
 
 PAGE = Path(__file__).parent / "scaling.md"
 EDGE, RANK = 1024, 16
@@ -22,15 +23,19 @@ KEPT = 34  # bytes per token and channel that a block keeps for its backward pas
 
 
 class Cost(NamedTuple):
-    """One image's step. Parameters: `base` and `adapter`; `block` of the largest block. `flops` forward; `tokens`."""
+    """One image's step. Parameters: `base`, `adapter`, `each` block in order. `flops` forward; `tokens`; `width`."""
 
     base: int
     adapter: int
-    block: int
+    each: tuple[int, ...]
     flops: float
     tokens: int
     width: int
-    blocks: int
+
+    @property
+    def blocks(self) -> int:
+        """How many."""
+        return len(self.each)
 
 
 def cost(size: Size) -> Cost:
@@ -46,7 +51,14 @@ def cost(size: Size) -> Cost:
             name = ".".join(each.name.split(".")[:2])
             weights[name] = weights.get(name, 0) + each.inputs * each.outputs
     adapter = adapter_size(layers, RANK).parameters
-    return Cost(size.parameters or 0, adapter, max(weights.values()), flops, tokens, size.width, blocks)
+    each_block = tuple(weights[name] for name in sorted(weights, key=_order))
+    return Cost(size.parameters or 0, adapter, each_block, flops, tokens, size.width)
+
+
+def _order(name: str) -> tuple[bool, int]:
+    """Blocks of two streams come first."""
+    kind, _, number = name.partition(".")
+    return kind.startswith("single"), int(number)
 
 
 def _rows(layer: Module, image: int, text: int) -> int:
@@ -61,10 +73,28 @@ def _rows(layer: Module, image: int, text: int) -> int:
 
 def memory(found: Cost, stored: float, shards: int) -> float:
     """Bytes on each card: base or its part, two blocks put together, adapter with gradients and AdamW, activations."""
-    base = found.base * stored / shards + (2 * found.block * stored if shards > 1 else 0)
+    base = found.base * stored / shards + (2 * max(found.each) * stored if shards > 1 else 0)
     adapter = found.adapter * (4 + 4 + 8)
     activations = found.tokens * found.width * (2 * found.blocks + KEPT)
     return base + adapter + activations
+
+
+def stage(found: Cost, stored: float, stages: int) -> float:
+    """Bytes on the card of the largest stage, with an image on its way for each stage: the first holds that many.
+
+    What lies around the blocks, and the adapter with gradients and AdamW, is whole on every card.
+    """
+    ends = (*cut(found.each, stages), found.blocks)
+    largest = max(range(stages), key=lambda n: sum(found.each[ends[n] : ends[n + 1]]))
+    own = found.each[ends[largest] : ends[largest + 1]]
+    base = (found.base - sum(found.each) + sum(own)) * stored
+    activations = found.tokens * found.width * (2 * len(own) * stages + KEPT)
+    return base + found.adapter * (4 + 4 + 8) + activations
+
+
+def handed(found: Cost) -> float:
+    """Bytes from a stage to the next of one image, and again of its gradient: text and image tokens in bf16."""
+    return 2 * 2.0 * found.tokens * found.width
 
 
 def step(found: Cost) -> float:
@@ -97,6 +127,25 @@ def memories() -> Iterator[str]:
         yield f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |"
 
 
+def stages() -> Iterator[str]:
+    """GB on the card that holds most, and the time on the wire by that of one stage's computation."""
+    yield "| GB on the fullest card | bf16, 2 stages | 4 | 8 | fp8, 2 stages | 4 | 8 | wire of 25 GB/s, 4 stages |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    for name, found in models():
+        cells = [stage(found, stored, count) / 1e9 for stored in (2, 1) for count in (2, 4, 8)]
+        wire = handed(found) / WIRES["PCIe 4.0 x16"] / (step(found) / 4)
+        yield f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {wire:.1%} |"
+
+
+def busy() -> Iterator[str]:
+    """Share of the time that a card computes: m images through s stages take m + s - 1 turns."""
+    counts = (1, 2, 4, 8, 16)
+    yield "| a card computes, of the time | " + " | ".join(f"{n} image{'s' * (n > 1)} a step" for n in counts) + " |"
+    yield "|---|" + "--:|" * len(counts)
+    for each in (2, 4, 8):
+        yield f"| {each} stages | " + " | ".join(f"{n / (n + each - 1):.0%}" for n in counts) + " |"
+
+
 def rates() -> Iterator[str]:
     """Images per second of all cards."""
     yield "| images per second at most | TFLOP per image | 1 card | 2 | 8 | 4 machines of 8 |"
@@ -120,7 +169,7 @@ def wires() -> Iterator[str]:
             yield f"| {what} | " + " | ".join(f"{cell:.1%}" if cell < 0.1 else f"{cell:.0%}" for cell in cells) + " |"
 
 
-TABLES = {"memory": memories, "rates": rates, "wires": wires}
+TABLES = {"memory": memories, "stages": stages, "busy": busy, "rates": rates, "wires": wires}
 
 
 def with_tables(page: str) -> str:

@@ -31,6 +31,7 @@ import click
     help="Processes that hold consecutive blocks of one copy of the model, for models too large.",
 )
 @click.option("--stage", metavar="NAME", help="Of a config with stages, the one to train.")
+@click.option("--all-stages", is_flag=True, help="Train all stages of the config, one after the other.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint of the run folder.")
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, with reasons, and stop.")
 @click.option("--no-preflight", is_flag=True, help="Train in spite of what the linter finds.")

@@ -22,8 +22,8 @@ from lora_doctor.setting import Setting
 from lora_doctor.settle import settle
 from lora_doctor.source.document import Document, SourceError
 from lora_doctor.source.read import read_file, read_text
-from lora_doctor.train.folder import RunFolder
-from lora_doctor.train.launch import LOST, processes, rank, together
+from lora_doctor.train.folder import RunFolder, ended
+from lora_doctor.train.launch import LOST, alone, processes, rank, together
 from lora_doctor.train.launch import told as is_told
 from lora_doctor.typed import typed
 
@@ -51,6 +51,7 @@ class Request(NamedTuple):
     num_processes: int | None
     pipeline_stages: int | None
     stage: str | None
+    all_stages: bool
     resume: bool
     dry_run: bool
     no_preflight: bool
@@ -75,11 +76,15 @@ class Request(NamedTuple):
             "saving.resume": self.resume or None,
         }
 
+    @property
+    def judged(self) -> Request:
+        """The same for another process of the run, which need not judge again."""
+        return self._replace(no_preflight=True, num_processes=None)
+
     def arguments(self) -> list[str]:
-        """The same for another process, which need not judge again."""
-        judged = self._replace(no_preflight=True, num_processes=None)
+        """As words of a command line."""
         found = [self.config] if self.config is not None else []
-        for name, value in judged._asdict().items():
+        for name, value in self._asdict().items():
             if name != "config" and value is not None and value is not False:
                 option = f"--{name.replace('_', '-')}"
                 found += [option] if value is True else [option, str(value)]
@@ -88,6 +93,8 @@ class Request(NamedTuple):
 
 def run(request: Request) -> int:
     """Train, or show what would be trained; returns the exit code."""
+    if request.all_stages:
+        return _in_turn(request)
     try:
         begun = _begun(request)
     except SourceError:
@@ -98,8 +105,31 @@ def run(request: Request) -> int:
         return begun
     job, checkpoint = begun
     if job.training.processes > 1 and processes() is None:
-        return together(request.arguments(), job.training.processes, RunFolder(job.output))
+        return together(request.judged.arguments(), job.training.processes, RunFolder(job.output))
     return _train(job, checkpoint)
+
+
+def _in_turn(request: Request) -> int:
+    """Train all stages, each in a process of its own; with `--resume`, those that are not done yet."""
+    from lora_doctor.train.stages import folder_of
+
+    if request.stage is not None or request.config is None:
+        raise click.UsageError("--all-stages trains every stage of a config: `lora-doctor train CONFIG --all-stages`")
+    if processes() is not None:
+        raise SourceError("--all-stages starts processes itself: --num-processes N, or one stage at a time by --stage")
+    stages = [plan.stage for plan in _plans(request.config, request)[1] if plan.stage is not None]
+    if not stages:
+        raise SourceError(f"{request.config} has no stages")
+    for stage in stages:
+        done = ended(folder_of(stage, request.told)) if request.resume else None
+        if done:
+            tell(f"stage {stage.name} has {done} before")
+            continue
+        tell(f"stage {stage.name}")
+        code = alone(request._replace(stage=stage.name, all_stages=False).arguments())
+        if code:
+            return code
+    return 0
 
 
 def _begun(request: Request) -> int | tuple[Job, Path | None]:
@@ -170,6 +200,12 @@ def _plan(request: Request) -> tuple[Document | None, Plan]:
 
 
 def _plan_of(path: str, request: Request) -> tuple[Document, Plan]:
+    document, plans = _plans(path, request)
+    return document, _chosen(path, plans, request.stage)
+
+
+def _plans(path: str, request: Request) -> tuple[Document, list[Plan]]:
+    """The runs that a config holds."""
     try:
         document = read_file(Path(path))
     except SourceError as error:
@@ -184,7 +220,7 @@ def _plan_of(path: str, request: Request) -> tuple[Document, Plan]:
         raise SourceError(
             f"{path}: " + ("see above" if plans else f"a {known[1]} file of {known[0].TRAINER} holds no run")
         )
-    return document, _chosen(path, plans, request.stage)
+    return document, plans
 
 
 def _chosen(path: str, plans: list[Plan], stage: str | None) -> Plan:
@@ -194,7 +230,9 @@ def _chosen(path: str, plans: list[Plan], stage: str | None) -> Plan:
         found = next((plan for plan in plans if plan.stage is not None and plan.stage.name == stage), None)
         if found is None:
             what = f"has the stages {', '.join(names)}" if names else "has no stages"
-            raise SourceError(f"{path} {what}" + (f": --stage {names[0]} trains the first" if names else ""))
+            raise SourceError(
+                f"{path} {what}" + (f": --stage {names[0]} trains the first, --all-stages all" if names else "")
+            )
         return found
     if len(plans) > 1:
         raise SourceError(f"{path} holds {len(plans)} runs, and train takes one: give each a file of its own")

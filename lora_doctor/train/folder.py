@@ -123,6 +123,15 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     write_beside(path, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def ended(root: Path) -> str | None:
+    """`finished` or `stopped`, where a run folder's run came to an end by itself; else None."""
+    try:
+        status = json.loads(RunFolder(root).run.read_bytes())["status"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return status if status in ("finished", "stopped") else None
+
+
 def note_failure(folder: RunFolder, sentence: str, *, overwrite: bool = True) -> None:
     """Note in `run.json` how a run ended, where one has begun; without `overwrite`, the first word counts."""
     try:

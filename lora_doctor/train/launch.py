@@ -62,6 +62,14 @@ def together(arguments: Sequence[str], count: int, folder: RunFolder) -> int:
     return _judged(codes, count, folder)
 
 
+def alone(arguments: Sequence[str]) -> int:
+    """Run `lora-doctor train` with these arguments in a process of its own; its exit code."""
+    started = [subprocess.Popen([sys.executable, "-m", "lora_doctor", "train", *arguments], **_apart())]
+    with _passing_on(started):
+        code = started[0].wait()
+    return code if code >= 0 else 2
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

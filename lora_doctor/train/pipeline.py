@@ -16,13 +16,13 @@ A UNet can't be cut so: what its first blocks make goes to its last ones, past a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe
 
+from lora_doctor.train.cut import cut
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.question import Forward, Question, answered, ask, costing, each
 from lora_doctor.train.storage import blocks_of
@@ -51,27 +51,6 @@ def placed(stages: int, rank: int, processes: int) -> Place:
     groups = [torch.distributed.new_group(list(ranks)) for ranks in copies]
     own = rank // stages
     return Place(rank % stages, stages, groups[own], copies[own])
-
-
-@lru_cache
-def cut(weights: tuple[int, ...], stages: int) -> tuple[int, ...]:
-    """The first block of every stage, so that the largest stage has as few weights as can be; every stage has a block.
-
-    The first stage begins with 0.
-    """
-
-    @cache
-    def best(begin: int, left: int) -> tuple[int, tuple[int, ...]]:
-        """Weights of the largest of `left` stages from a block on, and where they begin."""
-        if left == 1:
-            return sum(weights[begin:]), (begin,)
-        ends = range(begin + 1, len(weights) - left + 2)
-        made = ((sum(weights[begin:end]), best(end, left - 1)) for end in ends)
-        return min((max(own, rest[0]), (begin, *rest[1])) for own, rest in made)
-
-    if not 0 < stages <= len(weights):
-        raise ValueError(f"{stages} stages of {len(weights)} blocks")
-    return best(0, stages)[1]
 
 
 Scale = Callable[[Tensor], Tensor]

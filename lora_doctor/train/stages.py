@@ -31,7 +31,7 @@ def values_of(plan: Plan, told: Mapping[str, Any]) -> dict[str, Built]:
     stage = plan.stage
     if stage is None:
         return {}
-    found = {"output": Built(str(_folder(stage, told)), f"stage {stage.name}")}
+    found = {"output": Built(str(folder_of(stage, told)), f"stage {stage.name}")}
     build = stage.build.value or "fresh"
     if build not in FIELDS:
         return found
@@ -58,7 +58,7 @@ def _own(plan: Plan) -> list[Path]:
     return [Path(each).expanduser() for value in values for each in ([value] if isinstance(value, str) else value)]
 
 
-def _folder(stage: Stage, told: Mapping[str, Any]) -> Path:
+def folder_of(stage: Stage, told: Mapping[str, Any]) -> Path:
     """The stage's run folder; `--output` says where all stages' lie."""
     if told.get("output"):
         return Path(told["output"]).expanduser().absolute() / stage.name
@@ -71,8 +71,8 @@ def _below(plan: Plan, stage: Stage, told: Mapping[str, Any]) -> tuple[Path, str
     """The LoRA that a stage builds on, and in words which one it is."""
     earlier = stage_named(stage.before, stage.on)
     if earlier is not None:
-        step, why = _checkpoint(RunFolder(_folder(earlier, told)), earlier.name, stage.name)
-        return RunFolder(_folder(earlier, told)).checkpoint(step), f"stage {earlier.name}, {step_name(step)}, {why}"
+        step, why = _checkpoint(RunFolder(folder_of(earlier, told)), earlier.name, stage.name)
+        return RunFolder(folder_of(earlier, told)).checkpoint(step), f"stage {earlier.name}, {step_name(step)}, {why}"
     if not stage.on.value:
         key = f"stage.{stage.name}.on"
         raise SourceError(f"stage {stage.name} has none before it to build on: name a LoRA's file in `{key}`")

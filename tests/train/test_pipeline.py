@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_doctor.train import adapters
+from lora_doctor.train.cut import cut
 from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.job import Adapter
 from lora_doctor.train.loading import load_folder
-from lora_doctor.train.pipeline import Line, Place, cut
+from lora_doctor.train.pipeline import Line, Place
 from lora_doctor.train.storage import blocks_of
 
 from .process import config, start, train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ steps = 6
 
 
 def staged(folder: Path, model: Path, build: str, rank: int = 2, **tables: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
     path = config(folder, model, **tables)
     path.write_text(path.read_text() + TEXT.format(build=build, rank=rank))
     return path
@@ -38,7 +40,10 @@ def staged(folder: Path, model: Path, build: str, rank: int = 2, **tables: dict[
 def test_stages_are_trained_one_by_one(tmp_path: Path, klein_folder: Path, build: str, call: Call) -> None:
     path = staged(tmp_path, klein_folder, build, 2 if build == "continue" else 3)
     neither = call("train", path, "--no-preflight")
-    assert (neither.code, "has the stages domain, task: --stage domain trains the first" in neither.err) == (2, True)
+    assert (
+        neither.code,
+        "has the stages domain, task: --stage domain trains the first, --all-stages all" in neither.err,
+    ) == (2, True)
     early = call("train", path, "--stage", "task", "--no-preflight")
     assert "stage task builds on domain, which has no checkpoint in" in early.err
     assert call("train", path, "--stage", "domain", "--no-preflight").code == 0
@@ -57,6 +62,29 @@ def test_stages_are_trained_one_by_one(tmp_path: Path, klein_folder: Path, build
     more = call("train", path, "--stage", "task", "--no-preflight", "--resume", "--steps", "8")
     assert more.code == 0, more.err
     assert task.steps() == [3, 6, 8]
+
+
+@pytest.mark.slow
+def test_all_stages_are_trained_in_their_order(tmp_path: Path, klein_folder: Path, call: Call) -> None:
+    path = staged(tmp_path, klein_folder, "continue")
+    ran = call("train", path, "--all-stages", "--no-preflight")
+    assert ran.code == 0, ran.err
+    domain, task = RunFolder(tmp_path / "run" / "domain"), RunFolder(tmp_path / "run" / "task")
+    assert (domain.steps()[-1], task.steps()[-1]) == (12, 6)
+    assert ran.err.index("stage domain") < ran.err.index("stage task")
+    shutil.rmtree(task.checkpoint(6))
+    task.run.write_text("{}")  # as if it had been killed
+    again = call("train", path, "--all-stages", "--no-preflight", "--resume")
+    assert again.code == 0, again.err
+    assert "stage domain has finished before" in again.err
+    assert task.steps()[-1] == 6
+
+
+def test_all_stages_of_a_config_without_any(tmp_path: Path, klein_folder: Path, call: Call) -> None:
+    plain, staging = config(tmp_path, klein_folder), staged(tmp_path / "2", klein_folder, "continue")
+    assert "has no stages" in call("train", plain, "--all-stages").err
+    both = call("train", staging, "--all-stages", "--stage", "task")
+    assert (both.code, "--all-stages trains every stage" in both.err) == (2, True)
 
 
 @pytest.mark.slow
