@@ -16,6 +16,7 @@ from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.job import Adapter, Captions, Job, Keeping, Model, Training
 from lora_doctor.train.loading import load_folder
 from lora_doctor.train.preflight import preflight
+from lora_doctor.train.question import Question, answered, ask
 from lora_doctor.train.sampler import Shown
 
 from .running import run, saved, small_job
@@ -78,7 +79,8 @@ def test_the_target_is_what_the_base_predicts(klein_folder: Path) -> None:
     base_family, base = load_folder(klein_folder)
     with torch.no_grad():
         away = family.predict(models, *given) - base_family.predict(base, *given)
-    found = keeping.loss(family, models, *given)
+    question = keeping.kept(family, models, Question(*given, target=given[0], weight=torch.ones(2)), given[2], 1.0)
+    found = answered(question, ask(family, models, question)).loss
     assert float(found.detach()) == pytest.approx(float((away**2).mean()), rel=1e-4)
     found.backward()  # type: ignore[no-untyped-call]
     grads = [p.grad for p in trainable(family, models).values()]
