@@ -37,7 +37,7 @@ class Weights:
     """An open LoRA file; tensors are read when asked for."""
 
     def __init__(self, file: AdapterFile) -> None:
-        self._start = file.data_start
+        self._start = file.header.start
         self._path = file.path
         self._file: IO[bytes] | None = None
 

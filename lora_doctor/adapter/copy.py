@@ -31,5 +31,5 @@ def copy_with(file: AdapterFile, output: Path, metadata: dict[str, str], *, over
 def _bytes(file: AdapterFile, info: TensorInfo) -> bytes:
     begin, end = info.offsets
     with file.path.open("rb") as source:
-        source.seek(file.data_start + begin)
+        source.seek(file.header.start + begin)
         return source.read(end - begin)

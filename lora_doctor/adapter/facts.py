@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lora_doctor.adapter import names
 from lora_doctor.adapter.case import Case
 from lora_doctor.adapter.formats import Format, format_of, writer_of
 from lora_doctor.adapter.identify import BY_ID, Identity, identify, trained_on
+from lora_doctor.adapter.kept import Kept
+from lora_doctor.adapter.keys import DENOISER, layer_of
 from lora_doctor.adapter.loaders import Loading, loadings
 from lora_doctor.adapter.outline import Outline
 from lora_doctor.adapter.read import MAGNITUDES, AdapterFile, Layer, open_adapter
@@ -124,23 +128,32 @@ def coverage_of(adapter: Adapter) -> Coverage | None:
 
 @lru_cache(maxsize=32)
 def _coverage(model_id: str, outline: Outline) -> Coverage:
-    from lora_doctor.adapter import names
-
-    weights, blocks = _sizes(model_id)
-    reached: set[str] = set()
-    for place in names.places(BY_ID[model_id].naming, outline):
-        if place:
-            reached.update(place.pair.parts if place.whole else (place.dotted,))
-    reached &= weights.keys()
-    share = sum([weights[name] for name in reached]) / sum(weights.values())
-    touched = {blocks[name] for name in reached} - {None}
+    weights, blocks, total = _sizes(model_id)
+    reached = set(chain.from_iterable(_reach(model_id).all(outline.columns.stem)))
+    share = sum(map(weights.__getitem__, reached)) / total
+    touched = set(map(blocks.__getitem__, reached)) - {None}
     return Coverage(len(reached), len(weights), len(touched), len({*blocks.values()} - {None}), share)
 
 
 @cache
-def _sizes(model_id: str) -> tuple[dict[str, int], dict[str, str | None]]:
-    """Weights and block of each of a model's layers."""
+def _reach(model_id: str) -> Kept[str, tuple[str, ...]]:
+    """The model's layers that one layer of a file changes: a fused one reaches several."""
+    weights, naming = _sizes(model_id)[0], BY_ID[model_id].naming
+
+    def reached(stem: str) -> tuple[str, ...]:
+        part, _, name = layer_of(stem)
+        place = names.find(naming, name) if part == DENOISER else None
+        parts = () if place is None else place.pair.parts if place.whole else (place.dotted,)
+        return tuple([each for each in parts if each in weights])
+
+    return Kept(reached)
+
+
+@cache
+def _sizes(model_id: str) -> tuple[dict[str, int], dict[str, str | None], int]:
+    """Weights and block of each of a model's layers, and all weights."""
     from lora_doctor.models.modules import table, weights
 
     modules = table(model_id, "diffusers")
-    return {m.name: weights(m) for m in modules}, {m.name: m.block for m in modules}
+    sizes = {m.name: weights(m) for m in modules}
+    return sizes, {m.name: m.block for m in modules}, sum(sizes.values())

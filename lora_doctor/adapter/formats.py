@@ -53,22 +53,22 @@ def format_of(file: AdapterFile) -> Format:
 
 @lru_cache(maxsize=32)
 def _spelled(outline: Outline) -> tuple[str, str, str]:
-    downs = [group.keys[group.roles.index("down")] for group in outline.groups if "down" in group.roles]
-    suffix = _suffix(downs[0].suffix) if downs else ""
-    infix = next((key.infix for key in downs if key.infix), "") if outline.infixes else ""
-    return _id(outline), infix, suffix
+    downs = (group.keys[group.roles.index("down")] for group in outline.groups if "down" in group.roles)
+    first = next(downs, None)
+    infix = next((key.infix for key in (first, *downs) if key and key.infix), "") if outline.infixes else ""
+    return _id(outline), infix, _suffix(first.suffix) if first else ""
 
 
 _XLABS = re.compile(r"(?:double|single)_blocks\.\d+\.processor\b")
 
 
 def _id(outline: Outline) -> str:
-    groups = [group for group in outline.groups if group.part == DENOISER]
-    if not groups:
+    prefixes = {prefix for part, prefix in {*zip(outline.columns.part, outline.columns.prefix)} if part == DENOISER}
+    if not prefixes:
         return "none"
-    kinds = {_PREFIXES.get(prefix, "mixed") for prefix in {group.prefix for group in groups}}
+    kinds = {_PREFIXES.get(prefix, "mixed") for prefix in prefixes}
     found = kinds.pop() if len(kinds) == 1 else "mixed"
-    if any(_XLABS.match(group.name) for group in groups):
+    if "" in prefixes and any(map(_XLABS.match, outline.columns.name)):
         return "xlabs"
     if found == "diffusers":
         if any(".lora.down" in s or "lora_linear_layer" in s or "_lora.down" in s for s in outline.suffixes):

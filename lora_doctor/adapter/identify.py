@@ -109,7 +109,7 @@ def identify(layers: Sequence[Layer], metadata: dict[str, str]) -> Identity:
     claim = claimed(metadata)
     if not layers:
         return Identity(claim=claim, reason="it has no layers of a transformer or UNet")
-    flats = [names.plain(layer.name) for layer in layers]
+    flats = [layer.flat for layer in layers]
     possible = [m for m in MODELS if _speaks(m, flats[0])]
     fitting = [m for m in possible if all(map(_fits(m), layers, flats))]
     if not fitting:
@@ -119,7 +119,7 @@ def identify(layers: Sequence[Layer], metadata: dict[str, str]) -> Identity:
         candidates=tuple(m.id for m in fitting),
         claim=claim,
         conflict=_conflict(claim, labels),
-        naming=_naming(fitting[0], layers),
+        naming=_naming(fitting[0], flats),
     )
     return _decide(identity, fitting, labels, flats)
 
@@ -162,9 +162,8 @@ def _fits(model: Model):  # type: ignore[no-untyped-def]
     return fits
 
 
-def _naming(model: Model, layers: Sequence[Layer]) -> str:
-    places = [names.find(model.naming, layer.name) for layer in layers]
-    found = {place.naming for place in places if place}
+def _naming(model: Model, flats: list[str]) -> str:
+    found = {*names.namings(model.naming).all(flats)} - {""}
     return found.pop() if len(found) == 1 else "mixed"
 
 
@@ -254,7 +253,7 @@ def _stranger(layers: Sequence[Layer], flats: list[str], possible: list[Model], 
     return Identity(
         family=families.pop() if len(families) == 1 else None,
         reason=reason,
-        naming=_naming(complete[0], layers) if complete else "",
+        naming=_naming(complete[0], flats) if complete else "",
         claim=claim,
         nearest=nearest,
         names_of=spoken,

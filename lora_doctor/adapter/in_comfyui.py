@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.case import FLUX2, UNETS, Answer, Case
-from lora_doctor.adapter.keys import DENOISER
-from lora_doctor.adapter.outline import Group, Outline
+from lora_doctor.adapter.kept import Kept
+from lora_doctor.adapter.keys import DENOISER, layer_of
+from lora_doctor.adapter.outline import Outline
 from lora_doctor.adapter.read import Layer
 from lora_doctor.adapter.scale import from_tensor
 
@@ -32,7 +33,7 @@ def comfyui(case: Case) -> Answer:
     if case.file.outline.infixes - {"default"}:
         taken = [layer for layer in taken if {key.infix for key in layer.keys} <= {"", "default"}]
     reason = "" if len(taken) == len(case.file.layers) else "lora key not loaded: " + _first_lost(case, taken)
-    if any("magnitude" in layer.roles for layer in taken):
+    if "magnitude" in case.file.outline.roles and any("magnitude" in layer.roles for layer in taken):
         reason = "DoRA: lora_magnitude_vector is not loaded, so it acts as a plain LoRA"
     elif "bias" in case.file.outline.roles:
         reason = "lora_B.bias is not loaded"
@@ -48,47 +49,52 @@ def _first_lost(case: Case, taken: Sequence[Layer]) -> str:
 @lru_cache(maxsize=32)
 def _comfy_knows(family: str, naming: str, outline: Outline) -> tuple[bool, ...]:
     """Of each layer's name, whether ComfyUI's key map has it."""
-    places = names.places(naming, outline)
-    return tuple([_comfy_name(family, group, place) for group, place in zip(outline.groups, places)])
+    return tuple(_key_map(family, naming).all(outline.columns.stem))
 
 
-def _comfy_name(family: str, group: Group, place: names.Place | None) -> bool:
-    if group.part != DENOISER:
-        return _clip_name(family, group)
+@cache
+def _key_map(family: str, naming: str) -> Kept[str, bool]:
+    return Kept(lambda stem: _comfy_name(family, naming, *layer_of(stem)))
+
+
+def _comfy_name(family: str, naming: str, part: str, prefix: str, name: str) -> bool:
+    if part != DENOISER:
+        return _clip_name(family, prefix, name)
+    place = names.find(naming, name)
     if place is None or place.naming == "fused":
         return False
     if family in UNETS:
-        return _comfy_unet(group, place)
+        return _comfy_unet(prefix, name, place)
     if place.naming == "native":
-        return group.prefix == "lora_unet_" or (group.prefix == "diffusion_model." and group.name == place.dotted)
+        return prefix == "lora_unet_" or (prefix == "diffusion_model." and name == place.dotted)
     if family in FLUX2 and _UNMAPPED_FLUX2.match(place.dotted):
         return False
-    return group.prefix in ("transformer.", "lycoris_", "lora_transformer_", "")
+    return prefix in ("transformer.", "lycoris_", "lora_transformer_", "")
 
 
-def _comfy_unet(group: Group, place: names.Place) -> bool:
-    if group.prefix == "lora_unet_":
+def _comfy_unet(prefix: str, name: str, place: names.Place) -> bool:
+    if prefix == "lora_unet_":
         return True
-    if group.prefix == "diffusion_model.":
-        return place.naming == "native" and ("." in group.name or place.dotted == group.name)
+    if prefix == "diffusion_model.":
+        return place.naming == "native" and ("." in name or place.dotted == name)
     if place.naming != "diffusers":
         return False
     # of diffusers' own names it knows the old `processor` spelling of attention only
-    return group.prefix == "lycoris_" or (group.prefix in ("unet.", "") and _old_attention(group.name))
+    return prefix == "lycoris_" or (prefix in ("unet.", "") and _old_attention(name))
 
 
 def _old_attention(name: str) -> bool:
     return ".to_" not in name or ".processor.to_" in name
 
 
-def _clip_name(family: str, group: Group) -> bool:
+def _clip_name(family: str, prefix: str, name: str) -> bool:
     """Text encoders: kohya's names, and diffusers' with the `text_model` level that transformers 5 dropped; where the
     one encoder is a language model, `lora_te_layers_...`."""
     if family in FLUX2:
-        return group.prefix == "lora_te_" and group.name.startswith("layers_")
+        return prefix == "lora_te_" and name.startswith("layers_")
     if family not in (*UNETS, "flux1"):
         return False
-    return group.prefix.startswith("lora_te") or group.name.startswith("text_model.")
+    return prefix.startswith("lora_te") or name.startswith("text_model.")
 
 
 # Loading is given up beyond this.

@@ -12,9 +12,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from lora_doctor.adapter import names
 from lora_doctor.adapter.case import FLUX2, Answer, Case, unit
+from lora_doctor.adapter.keys import DENOISER
+from lora_doctor.adapter.outline import Outline
 from lora_doctor.adapter.read import Layer
 from lora_doctor.adapter.scale import from_tensor
 
@@ -149,22 +152,28 @@ def _unet(case: Case) -> Answer:
     others = case.file.outline.prefixes - own
     if others:
         return _refused(f"not recognised: it takes kohya's names only, not {min(others)!r}")
-    if not any(map(_tells_the_width, case.file.layers)) and not _encoders_tell(case, sdxl=sdxl):
+    if not any(map(_tells_the_width, case.file.denoiser)) and not _encoders_tell(case, sdxl=sdxl):
         return _refused("not recognised: it looks for attn2.to_k or to_v, which tell the model")
-    places = names.places(case.naming, case.file.outline)
-    namings = {place.naming for place in places if place}
-    if sdxl and len(namings) > 1:
+    namings = _namings(case.naming, case.file.outline)
+    if sdxl and len({*namings} - {"", "encoder"}) > 1:
         return _refused("could only be partially converted: it mixes Stability's names with diffusers'")
     # for Stable Diffusion 1 and 2 it keeps the names, and its models are diffusers'
-    found = [not la.denoiser or (p and (sdxl or p.naming == "diffusers")) for la, p in zip(case.file.layers, places)]
-    taken = [layer for layer, one in zip(case.file.layers, found) if one]
-    reason = "" if len(taken) == len(found) else "Failed to find module for LoRA layer key: a warning for each"
-    return Answer(taken, reason, scale=from_tensor)
+    unfound = {""} if sdxl else {"", "native", "fused"}
+    if unfound.isdisjoint(namings):
+        return Answer(case.file.layers, scale=from_tensor)
+    taken = [layer for layer, naming in zip(case.file.layers, namings) if naming not in unfound]
+    return Answer(taken, "Failed to find module for LoRA layer key: a warning for each", scale=from_tensor)
+
+
+@lru_cache(maxsize=32)
+def _namings(model: str, outline: Outline) -> tuple[str, ...]:
+    """Of each layer, the naming its name belongs to: "" for a name the model lacks, "encoder" for a text encoder's."""
+    namings = names.namings(model).all(outline.columns.name)
+    return tuple(["encoder" if part != DENOISER else each for part, each in zip(outline.columns.part, namings)])
 
 
 def _tells_the_width(layer: Layer) -> bool:
-    flat = layer.name.replace(".", "_")
-    return layer.denoiser and flat.endswith(("attn2_to_k", "attn2_to_v", "time_emb_proj"))
+    return layer.flat.endswith(("attn2_to_k", "attn2_to_v", "time_emb_proj"))
 
 
 def _encoders_tell(case: Case, *, sdxl: bool) -> bool:

@@ -64,15 +64,13 @@ class Key(NamedTuple):
         return self.stem + self.suffix
 
 
-@lru_cache(maxsize=16384)  # the files of one call mostly share their names
 def parse(name: str) -> Key | None:
     """Take a tensor's name apart; None where nothing in it belongs to an adapter."""
     found = _role(name)
     if found is None:
         return None
     stem, role, infix = found
-    part, prefix = _part(stem)
-    layer = stem[len(prefix) :]
+    part, prefix, layer = layer_of(stem)
     return Key(part, prefix, layer, role, name[len(stem) :], infix, stem)
 
 
@@ -106,6 +104,12 @@ def _old(stem: str, role: str) -> tuple[str, str, str] | None:
     return (stem, role, "") if stem.endswith(("_lora1", "_lora2")) else None
 
 
+def layer_of(stem: str) -> tuple[str, str, str]:
+    """Part, prefix and name of the layer that a name without its suffix stands for."""
+    part, prefix = _part(stem)
+    return part, prefix, stem[len(prefix) :]
+
+
 @lru_cache(maxsize=4096)
 def _part(stem: str) -> tuple[str, str]:
     encoder = _TEXT_ENCODER.match(stem)
@@ -122,6 +126,15 @@ def _part(stem: str) -> tuple[str, str]:
 def flatten(layer: str) -> str:
     """A layer's name as kohya writes it: dots become underscores."""
     return layer.replace(".", "_")
+
+
+def plain(layer: str) -> str:
+    """A layer's flat name, without the `processor` of 2023's diffusers (`attn1.processor.to_out_lora.down.weight`)."""
+    flat = flatten(layer)
+    if "attn" not in flat or "_processor_to_" not in flat:
+        return flat
+    flat = flat.replace("_processor_to_", "_to_")
+    return f"{flat}_0" if flat.endswith("_to_out") else flat
 
 
 def of_language_model(name: str) -> bool:

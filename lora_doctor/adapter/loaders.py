@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import isfinite
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from lora_doctor.adapter.case import FLUX2, UNETS, Answer, Case, trained
 from lora_doctor.adapter.in_comfyui import comfyui, forge, forge_neo
 from lora_doctor.adapter.in_diffusers import diffusers
 from lora_doctor.adapter.in_invokeai import invokeai
+from lora_doctor.adapter.kept import Kept
+from lora_doctor.adapter.keys import layer_of
 from lora_doctor.adapter.outline import Outline
 from lora_doctor.adapter.scale import Scales, from_tensor
 
@@ -123,11 +125,16 @@ def _kohya_trainers(case: Case) -> Answer | None:
 
 @lru_cache(maxsize=32)
 def _kohya_knows(model: str, naming: str, outline: Outline) -> tuple[bool, ...]:
-    rows = zip(outline.groups, names.places(model, outline))
-    return tuple(
-        [
-            (group.prefix.startswith("lora_te") and model not in FLUX2)
-            or (group.prefix == "lora_unet_" and place is not None and place.naming == naming)
-            for group, place in rows
-        ]
-    )
+    return tuple(_key_map(model, naming).all(outline.columns.stem))
+
+
+@cache
+def _key_map(model: str, naming: str) -> Kept[str, bool]:
+    return Kept(lambda stem: _kohya_name(model, naming, *layer_of(stem)[1:]))
+
+
+def _kohya_name(model: str, naming: str, prefix: str, name: str) -> bool:
+    if prefix.startswith("lora_te"):
+        return model not in FLUX2
+    place = names.find(model, name) if prefix == "lora_unet_" else None
+    return place is not None and place.naming == naming

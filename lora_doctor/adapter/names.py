@@ -12,8 +12,8 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from lora_doctor.adapter.keys import DENOISER, flatten
-from lora_doctor.adapter.outline import Outline
+from lora_doctor.adapter.kept import Kept
+from lora_doctor.adapter.keys import flatten, plain
 
 
 class Pair(NamedTuple):
@@ -156,15 +156,6 @@ def fused_name(pair: Pair) -> str | None:
     return f"{head}.{name}" if name and len(pair.parts) == 3 else None
 
 
-def plain(layer: str) -> str:
-    """A layer's flat name, without the `processor` of 2023's diffusers (`attn1.processor.to_out_lora.down.weight`)."""
-    flat = flatten(layer)
-    if "attn" not in flat or "_processor_to_" not in flat:
-        return flat
-    flat = flat.replace("_processor_to_", "_to_")
-    return f"{flat}_0" if flat.endswith("_to_out") else flat
-
-
 @lru_cache(maxsize=16384)
 def find(family: str, layer: str) -> Place | None:
     """Find a layer by its name, dotted or flat, in any naming of a family (or of a UNet's id); None if it has none."""
@@ -179,10 +170,15 @@ def find(family: str, layer: str) -> Place | None:
     return place._replace(pair=place.pair.numbered(numbers)) if place else None
 
 
-@lru_cache(maxsize=32)
-def places(family: str, outline: Outline) -> tuple[Place | None, ...]:
-    """Every layer of a file found in a family; None for those of text encoders, and where the family has none."""
-    return tuple([find(family, group.name) if group.part == DENOISER else None for group in outline.groups])
+@cache
+def namings(family: str) -> Kept[str, str]:
+    """Which naming of a family a layer's name belongs to; "" for none."""
+
+    def naming(layer: str) -> str:
+        place = find(family, layer)
+        return place.naming if place else ""
+
+    return Kept(naming)
 
 
 @cache

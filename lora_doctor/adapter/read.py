@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from lora_doctor.adapter.keys import DENOISER, Key, of_language_model
-from lora_doctor.adapter.outline import Group, Outline, TwiceError, outline_of
+from lora_doctor.adapter.outline import Outline, TwiceError, outline_of
 from lora_doctor.adapter.shapes import measure
 from lora_doctor.models.header import Header, HeaderError, TensorInfo, read_header
 from lora_doctor.source.document import SourceError
@@ -35,17 +37,20 @@ class Tensor(NamedTuple):
     info: TensorInfo
 
 
-class Layer(NamedTuple):
+class Layer(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One layer of the model and what the adapter puts on it.
 
-    kind: lora, loha, lokr, oft, glora, diff, norm, ia3, or "" where its tensors don't make a pair. rank: of its
-    factors, None for methods and full matrices without one. kernel: of a convolution's down matrix. problem: why it
-    can't work. roles, keys, infos: of its tensors, in parallel.
+    flat: its name as kohya writes it. kind: lora, loha, lokr, oft, glora, diff, norm, ia3, or "" where its tensors do
+    not make a pair. rank: of its factors, None for methods and full matrices without one. kernel: of a convolution's
+    down matrix. problem: why it can't work. roles, keys, infos: of its tensors, in parallel.
+
+    A Struct, because a file has a thousand: it is made in half the time.
     """
 
     part: str
     prefix: str
     name: str
+    flat: str
     kind: str
     inputs: int | None
     outputs: int | None
@@ -74,7 +79,7 @@ class Layer(NamedTuple):
 
 
 class AdapterFile(NamedTuple):
-    """A LoRA file: header, layers in file order, what its names say; where its data starts.
+    """A LoRA file: header, layers in file order, what its names say.
 
     denoiser: the layers of the transformer or UNet.
     """
@@ -84,7 +89,6 @@ class AdapterFile(NamedTuple):
     layers: tuple[Layer, ...]
     denoiser: tuple[Layer, ...]
     outline: Outline
-    data_start: int
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -99,12 +103,15 @@ def open_adapter(path: Path | str) -> AdapterFile:
         AdapterError: it can't be read, is damaged, or is no LoRA of an image model.
     """
     where = Path(path)
-    start = _start(where)
+    if os.path.isdir(where):
+        raise AdapterError("is a folder: name the .safetensors file in it")
     try:
-        header = read_header(where)
+        header = read_header(where, MAX_HEADER_BYTES)
     except HeaderError as problem:
         raise AdapterError(str(problem)) from problem
-    _check_layout(where, header, start)
+    if header.kind != "file":
+        raise AdapterError("lists the parts of a model: it is no LoRA file")
+    _check_layout(header)
     try:
         outline = outline_of(tuple(header.tensors))
     except TwiceError as names:
@@ -112,34 +119,28 @@ def open_adapter(path: Path | str) -> AdapterFile:
     if outline.roles <= {"alpha"}:
         raise AdapterError(_no_adapter(header))
     _check_names(outline, header)
-    layers = _layers(outline, header.tensors, where, start)
+    layers = _layers(outline, header.tensors, where, header.start)
     denoiser = tuple([layer for layer in layers if layer.part == DENOISER])
-    return AdapterFile(where, header, layers, denoiser, outline, start)
+    return AdapterFile(where, header, layers, denoiser, outline)
 
 
-def _start(path: Path) -> int:
-    """Where the data begins; also refuses what `read_header` would spend much memory on."""
-    try:
-        if path.is_dir():
-            raise AdapterError("is a folder: name the .safetensors file in it")
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if MAX_HEADER_BYTES < length <= path.stat().st_size - 8:
-                raise AdapterError(f"is no LoRA file: its header has {length // 1_000_000} MB, real ones under 5")
-    except (OSError, ValueError) as problem:
-        raise AdapterError(f"cannot be read: {getattr(problem, 'strerror', None) or problem}") from problem
-    return 8 + length
-
-
-def _check_layout(path: Path, header: Header, start: int) -> None:
+def _check_layout(header: Header) -> None:
     """The reference reader refuses holes, overlaps and a tail ("incomplete metadata, file not fully covered")."""
-    places = sorted([info.offsets for info in header.tensors.values()])
-    begins, ends = zip(*places) if places else ((), ())
-    if begins != (0, *ends)[: len(begins)]:
+    places = [info.offsets for info in header.tensors.values()]
+    end = _end(places)
+    if end is None:
+        end = _end(sorted(places))
+    if end is None:
         raise AdapterError(f"is damaged: {_disorder(header)}")
-    rest = path.stat().st_size - start - (ends[-1] if ends else 0)
+    rest = header.data_bytes - end
     if rest:
         raise AdapterError(f"is damaged: {rest} bytes at its end belong to no tensor; loaders refuse it, get it again")
+
+
+def _end(places: list[tuple[int, int]]) -> int | None:
+    """Where the last ends, if each begins where the one before ends."""
+    begins, ends = zip(*places) if places else ((), ())
+    return (0, *ends)[-1] if begins == (0, *ends)[: len(begins)] else None
 
 
 def _disorder(header: Header) -> str:
@@ -162,22 +163,20 @@ def layers_of(tensors: dict[str, TensorInfo]) -> tuple[Layer, ...]:
 def _layers(
     outline: Outline, named: dict[str, TensorInfo], path: Path | None = None, start: int = 0
 ) -> tuple[Layer, ...]:
+    if not outline.groups:
+        return ()
     infos = list(named.values())
-    shapes = [info.shape for info in infos]
-    alphas = _alphas(path, start, outline, infos) if path and "alpha" in outline.roles else repeat(None)
-    return tuple([_layer(group, infos, shapes, alpha) for group, alpha in zip(outline.groups, alphas)])
-
-
-def _layer(group: Group, infos: list[TensorInfo], shapes: list[tuple[int, ...]], alpha: float | None) -> Layer:
-    part, prefix, name, roles, keys, _, own, _ = group
-    return Layer(part, prefix, name, *measure(roles, own(shapes)), alpha, roles, keys, own(infos))
+    own = list(outline.own(infos))
+    columns = outline.columns
+    measured = map(measure, columns.roles, outline.own([info.shape for info in infos]))
+    alphas = _alphas(path, start, outline, own) if path and "alpha" in outline.roles else repeat(None)
+    return tuple(map(Layer, *columns[:4], *zip(*measured), alphas, columns.roles, columns.keys, own))
 
 
 def _check_names(outline: Outline, header: Header) -> None:
     if {info.dtype for info in header.tensors.values()} - FLOATS:
-        infos = list(header.tensors.values())
-        for key, place in (pair for group in outline.groups for pair in zip(group.keys, group.places)):
-            dtype = infos[place].dtype
+        keys = {key.name: key for group in outline.groups for key in group.keys}
+        for key, dtype in [(keys[name], info.dtype) for name, info in header.tensors.items() if name in keys]:
             if dtype not in FLOATS and (key.role != "alpha" or dtype not in _CODES):
                 raise AdapterError(f"stores {key.name!r} as {dtype}: adapters are stored in floating point")
     sample = list(header.tensors)[:50]
@@ -199,23 +198,22 @@ def _no_adapter(header: Header) -> str:
     return f"is no LoRA: none of its {len(header.tensors)} tensors has a name that adapters use"
 
 
-def _alphas(path: Path, start: int, outline: Outline, infos: list[TensorInfo]) -> list[float | None]:
+def _alphas(path: Path, start: int, outline: Outline, own: list[tuple[TensorInfo, ...]]) -> Iterable[float | None]:
     """The one number in each layer's `alpha` tensor; None where there is none, or it holds several."""
+    at = {roles: roles.index("alpha") for roles in set(outline.columns.roles) if "alpha" in roles}
+    alphas = [infos[at[roles]] if roles in at else None for roles, infos in zip(outline.columns.roles, own)]
+    single = [info if info and info.shape in _ONE_NUMBER else None for info in alphas]
+    stored = [info for info in single if info]
+    lengths = [info.offsets[1] - info.offsets[0] for info in stored]
     with path.open("rb", buffering=0) as file:  # a few bytes here and there
-        read = _reader(file)
-        places = [group.alpha for group in outline.groups]
-        return [None if place is None else _number(infos[place], start, read) for place in places]
-
-
-def _number(info: TensorInfo, start: int, read: Callable[[int, int], bytes]) -> float | None:
-    begin, end = info.offsets
-    length = end - begin
-    if length > 8 or info.shape not in ((), (1,)):
-        return None
-    found = read(length, start + begin)
-    if len(found) < length:
+        found = list(map(_reader(file), lengths, [start + info.offsets[0] for info in stored]))
+    if list(map(len, found)) != lengths:
         raise AdapterError("changed while it was read: it is shorter now")
-    return decode_scalar(info.dtype, found)
+    numbers = map(decode_scalar, [info.dtype for info in stored], found)
+    return list(numbers) if len(stored) == len(own) else [next(numbers) if info else None for info in single]
+
+
+_ONE_NUMBER = ((), (1,))  # shapes; of at most 8 bytes, as all formats of numbers that are let through
 
 
 def _reader(file: io.FileIO) -> Callable[[int, int], bytes]:

@@ -62,16 +62,14 @@ def _tensors(base: Path) -> dict[str, Stored]:
     found = {}
     for file in files:
         header = read_header(file)
-        with file.open("rb") as raw:
-            start = 8 + int.from_bytes(raw.read(8), "little")
         for name, info in header.tensors.items():
             if not name.endswith(".weight") or info.dtype not in FLOATS:
                 continue
             layer = name.removesuffix(".weight")
             scale = next((header.tensors[layer + s] for s in _SCALES if layer + s in header.tensors), None)
-            factor = 1.0 if scale is None else _scalar(file, start, scale)
+            factor = 1.0 if scale is None else _scalar(file, header.start, scale)
             if factor is not None:
-                found[_plain(layer)] = Stored(file, start, info, factor)
+                found[_plain(layer)] = Stored(file, header.start, info, factor)
     return found
 
 

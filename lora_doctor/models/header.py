@@ -10,10 +10,11 @@ import functools
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -63,13 +64,9 @@ class TensorInfo(msgspec.Struct, frozen=True, gc=False):
 class _Entry(TensorInfo, frozen=True, gc=False, rename={"offsets": "data_offsets"}):
     """As a header spells it. The entry `__metadata__` has none of these keys: what stands here instead fits nothing."""
 
-    dtype: str = ""
+    dtype: Literal[tuple(_BITS)] = ""  # type: ignore[valid-type]  # one string for all; others take the slow way
     shape: tuple[_Count, ...] = (-1,)
-    offsets: tuple[_Count, _Count] = (0, 0)
-
-
-class _Texts(msgspec.Struct, rename={"entries": "__metadata__"}):
-    entries: dict[str, str] | None = None
+    offsets: tuple[_Count, _Count] = (1, 0)
 
 
 class Header(NamedTuple):
@@ -78,6 +75,7 @@ class Header(NamedTuple):
     kind: "file", "shards", "diffusers" (pipeline folder), "component" (folder with one config.json), "weights"
     (folder without configs). tensors: of a pipeline, those of its denoiser. configs: parsed JSON by path relative to
     the folder ("model_index.json", "transformer/config.json"). missing: files an index names that are not there.
+    start, data_bytes: of a file, where its weights begin and how many bytes they have.
     """
 
     path: Path
@@ -86,17 +84,22 @@ class Header(NamedTuple):
     metadata: dict[str, str]
     configs: dict[str, dict[str, Any]]
     missing: tuple[str, ...] = ()
+    start: int = 0
+    data_bytes: int = 0
 
 
-def read_header(path: Path | str) -> Header:
-    """Read a safetensors file, a `*.index.json`, a diffusers folder or a transformers folder."""
+def read_header(path: Path | str, largest: int = MAX_HEADER_BYTES) -> Header:
+    """Read a safetensors file, a `*.index.json`, a diffusers folder or a transformers folder.
+
+    largest: bytes of a file's header beyond which it is refused unread.
+    """
     where = Path(path)
     try:
         if where.is_dir():
             return _folder(where)
         if where.name.endswith(".index.json"):
             return _shards(where)
-        return _file(where)
+        return _file(where, largest)
     except HeaderError:
         raise
     except OSError as problem:
@@ -105,7 +108,7 @@ def read_header(path: Path | str) -> Header:
         raise HeaderError(f"{where.name!r} cannot be read: {problem}") from problem
 
 
-def _file(path: Path) -> Header:
+def _file(path: Path, largest: int = MAX_HEADER_BYTES) -> Header:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise HeaderError(f"{path.name} is not a regular file")
@@ -119,9 +122,14 @@ def _file(path: Path) -> Header:
                 f"{path.name} is not a safetensors file or is truncated: "
                 f"its header claims {length} bytes, the file has {size}"
             )
+        if length > largest:
+            raise HeaderError(
+                f"{path.name} has a header of {length // 1_000_000} MB: real ones have less than {largest // 1_000_000}"
+            )
         raw = file.read(length)
-    tensors, metadata = _parse(path.name, raw, size - 8 - length)
-    return Header(path, "file", tensors, metadata, {})
+    data_bytes = size - 8 - length
+    tensors, metadata = _parse(path.name, raw, data_bytes)
+    return Header(path, "file", tensors, metadata, {}, (), size - data_bytes, data_bytes)
 
 
 def _refuse_disguise(path: Path, start: bytes) -> None:
@@ -144,23 +152,30 @@ def _parse(name: str, raw: bytes, data_bytes: int) -> tuple[dict[str, TensorInfo
 
 
 _ENTRIES: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, _Entry])
-_METADATA = msgspec.json.Decoder(_Texts)
+_METADATA_FIRST = re.compile(rb'\s*\{\s*"__metadata__"\s*:\s*')
 
 
 def _decoded(raw: bytes) -> tuple[dict[str, TensorInfo], dict[str, str]] | None:
     """Tensors and metadata of a header in which all is well; None where `_checked` has to look."""
     try:
         entries = _ENTRIES.decode(raw)
-        metadata = _METADATA.decode(raw).entries
+        metadata = _metadata(raw) if entries.pop("__metadata__", None) else {}
     except (ValueError, RecursionError):
         return None
     # a key that stands there twice is one in the dictionary
-    if raw.count(b'"data_offsets"') + raw.count(b'"__metadata__"') != len(entries):
+    if metadata is None or raw.count(b'"data_offsets"') != len(entries):
         return None
-    if metadata is not None:
-        del entries["__metadata__"]
     kinds = {(t.dtype, t.shape, t.offsets[1] - t.offsets[0]) for t in entries.values()}
-    return (entries, metadata or {}) if all(_fit(*kind) for kind in kinds) else None
+    return (entries, metadata) if all(kind[0] and _fit(*kind) for kind in kinds) else None
+
+
+def _metadata(raw: bytes) -> dict[str, str] | None:
+    """The text entries where they come first, as the reference writer has it; None where they don't, or are odd."""
+    first = _METADATA_FIRST.match(raw)
+    if not first or raw.count(b'"__metadata__"') != 1:
+        return None
+    value, _ = _TEXTS.raw_decode(raw.decode(), first.end())
+    return value if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()) else None
 
 
 def _checked(name: str, raw: bytes) -> tuple[dict[str, TensorInfo], dict[str, str]]:
@@ -182,6 +197,9 @@ def _once(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise HeaderError(f"{name} has a damaged header: it names {key[:200]!r} twice")
         found[key] = value
     return found
+
+
+_TEXTS = json.JSONDecoder(object_pairs_hook=functools.partial(_once, ""))
 
 
 def _json(name: str, what: str, raw: bytes, make: Callable[[Any], Any] | None = None) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     alpha = inf
     ```
     """
+    if all(map(isfinite, adapter.scales.distinct)):
+        return
     alphas = [(layer, layer.alpha) for layer in adapter.layers if layer.rank and layer.alpha is not None]
     bad = [(layer, alpha) for layer, alpha in alphas if not isfinite(alpha)]
     if bad:

@@ -32,6 +32,8 @@ def check(adapter: Adapter) -> Iterator[Finding]:
     "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_B.weight" = [768, 2]
     ```
     """
+    if not any(prefix.startswith("text_encoder") for prefix in adapter.file.outline.prefixes):
+        return
     lost = [la for la in adapter.layers if not la.denoiser and la.name.startswith("encoder.layers.")]
     if lost and adapter.identity.family in ("sdxl", "sd15", "sd2", "flux1") and not adapter.key:
         yield adapter.finding(

@@ -206,7 +206,7 @@ def test_blocks(name: str, block: str, kind: str) -> None:
     from lora_doctor.adapter.picture import kind_of
     from lora_doctor.adapter.read import Layer
 
-    assert block_of(Layer("denoiser", "", name, "lora", 1, 1, 1, (), "", None, (), (), ())) == block
+    assert block_of(Layer("denoiser", "", name, "", "lora", 1, 1, 1, (), "", None, (), (), ())) == block
     assert kind_of(name) == kind
 
 
