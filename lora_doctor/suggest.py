@@ -10,7 +10,9 @@ from lora_doctor.plan import Plan
 from lora_doctor.setting import Config, KeyTable, Setting
 
 # words that several trainers use for different things: they say nothing about where a key came from
-COMMON = frozenset({"type", "name", "path", "id", "config", "dtype", "resolution", "shift", "seed", "prompt", "lr"})
+COMMON = frozenset(
+    {"type", "name", "path", "id", "config", "dtype", "resolution", "shift", "seed", "prompt", "lr", "train"}
+)
 # what a trainer has under no name, read in its code at the version of its key table
 ABSENT = {
     "musubi-tuner": {"dataset.masks", "dataset.caption_dropout", "validation.held_out", "train_text_encoder"},
@@ -18,6 +20,11 @@ ABSENT = {
     "diffusion-pipe": {"timesteps.noise_offset", "network.conv_rank", "validation.prompts", "optimizer.ema"},
     "sd-scripts": {"optimizer.ema"},
 }
+# words for one thing, half remembered or from a table that `CONCEPTS` has no room for
+SAME = (
+    frozenset({"lora_dim", "lora_r", "network_rank", "network_dim", "lora_rank", "rank"}),
+    frozenset({"image_directory", "image_dir", "instance_data_dir", "folder_path", "train_data_dir", "folder"}),
+)
 CLOSE = 0.85  # difflib ratio: one or two letters in ten
 
 
@@ -46,13 +53,21 @@ def misnamed(plan: Plan, setting: Setting[Any]) -> bool:
 def _unknown(config: Config, trainer: str) -> tuple[tuple[str, Suggestion | None], ...]:
     """The unknown keys of one config: several rules ask, one after the other."""
     reported: dict[str, Suggestion | None] = {}
+    single = [f"{key}." for key, setting in config.written() if one_table(config.table, key, setting)]
     for key, _ in config.written():
         if config.table.find(key) or config.table.inside(key) or any(key.startswith(f"{k}.") for k in reported):
             continue
+        if key.startswith(tuple(single)):
+            continue  # what is said of the table is said of its keys
         if key.rpartition(".")[2].startswith(("_", "$")) or not config.table.keys:
             continue  # a note to themselves: no trainer reads it, no reader misses it
         reported[key] = suggest_key(key, config.table, trainer)
     return tuple(reported.items())
+
+
+def one_table(table: KeyTable, key: str, setting: Setting[Any]) -> bool:
+    """Whether a list of tables is written as one table: `[data]` for `[[data]]`."""
+    return isinstance(setting.value, dict) and not table.find(f"{key}.name") and table.inside(f"{key}.0")
 
 
 def modified(plan: Plan, config: Config, table: str = "") -> bool:
@@ -72,7 +87,8 @@ def suggest_key(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
     renamed = table.renamed.get(table.pattern(key))
     if renamed in table.keys:
         return Suggestion("foreign", str(renamed))
-    return _typo(key, table) or _foreign(key, table, trainer) or _misplaced(key, table) or _feature(key, trainer)
+    better = _same(key, table) or _typo(key, table) or _foreign(key, table, trainer)
+    return better or _misplaced(key, table) or _feature(key, trainer)
 
 
 def _typo(key: str, table: KeyTable) -> Suggestion | None:
@@ -82,6 +98,8 @@ def _typo(key: str, table: KeyTable) -> Suggestion | None:
     siblings = {name.rpartition(".")[2] for name in table.keys if name.rpartition(".")[0] == table.pattern(home)}
     close = get_close_matches(last, siblings, n=1, cutoff=CLOSE)
     if not close or abs(len(close[0]) - len(last)) > 2:
+        close = [name for name in siblings if name.startswith(last) and len(last) >= 5 and len(name) <= len(last) + 3]
+    if len(close) != 1:
         return None
     return Suggestion("typo", f"{home}.{close[0]}" if home else close[0])
 
@@ -96,6 +114,16 @@ def _foreign(key: str, table: KeyTable, trainer: str) -> Suggestion | None:
                 better = f"{home}.{better.rpartition('.')[2]}" if home else better
             return Suggestion("foreign", better)
     return None
+
+
+def _same(key: str, table: KeyTable) -> Suggestion | None:
+    """The one key beside it that means the same."""
+    home, _, last = key.rpartition(".")
+    words: frozenset[str] = frozenset().union(*(group for group in SAME if last in group))
+    beside = {name.rpartition(".")[2] for name in table.keys if name.rpartition(".")[0] == table.pattern(home)} & words
+    if len(beside) != 1:
+        return None
+    return Suggestion("foreign", f"{home}.{min(beside)}" if home else min(beside))
 
 
 def _feature(key: str, trainer: str) -> Suggestion | None:
@@ -131,4 +159,7 @@ def _concepts(key: str) -> list[tuple[str, str]]:
 def _misplaced(key: str, table: KeyTable) -> Suggestion | None:
     last = key.rpartition(".")[2]
     homes = [known for known in table.keys if known.rpartition(".")[2] == last]
+    if len(homes) > 1:  # of several, the one further up the same branch
+        branch = table.pattern(key)
+        homes = [home for home in homes if "." in home and branch.startswith(f"{home.rpartition('.')[0]}.")]
     return Suggestion("misplaced", homes[0]) if len(homes) == 1 and last not in COMMON else None

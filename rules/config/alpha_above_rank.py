@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
+from lora_doctor.suggest import misnamed
 
 
 @rule(level="warning", evidence="documented")
@@ -33,6 +34,8 @@ def check(plan: Plan) -> Iterator[Finding]:
     """
     network, scale = plan.network, plan.network.scale
     if plan.training and scale is not None and scale > 2 and network.alpha.value is not None:
+        if misnamed(plan, network.rank):
+            return  # the rank that was meant is not the one it is measured by
         place = network.alpha if network.alpha.written else network.rank
         yield place.finding(
             f"alpha {network.alpha.value:g} with rank {network.rank.value}: the update is multiplied by {scale:.3g}",

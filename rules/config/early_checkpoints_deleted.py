@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.derived import kept_window, total_steps
+from lora_doctor.derived import total_steps
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 
@@ -29,6 +29,28 @@ def check(plan: Plan) -> Iterator[Finding]:
     every_steps = 250
     keep = 4
     ```
+    ```toml sd-scripts flagged
+    pretrained_model_name_or_path = "/models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    network_alpha = 8
+    learning_rate = 1e-4
+    output_dir = "out"
+    max_train_epochs = 10
+    save_every_n_epochs = 1
+    save_last_n_epochs = 1
+    ```
+    ```toml sd-scripts clean
+    pretrained_model_name_or_path = "/models/sd_xl_base_1.0.safetensors"
+    network_module = "networks.lora"
+    network_dim = 16
+    network_alpha = 8
+    learning_rate = 1e-4
+    output_dir = "out"
+    max_train_epochs = 10
+    save_every_n_epochs = 1
+    save_last_n_epochs = 10
+    ```
     ```toml lora-doctor clean
     output = "runs/zwx"
     [model]
@@ -40,21 +62,32 @@ def check(plan: Plan) -> Iterator[Finding]:
     keep = 12
     ```
     """
-    window, steps, saving = kept_window(plan), total_steps(plan), plan.saving
-    every, keep = saving.every_steps.value, saving.keep.value
-    if not plan.training or window is None or window >= SHORT or not steps or not every or not keep:
-        return
-    if plan.network.kind.value == "full":
+    saving, keep = plan.saving, plan.saving.keep.value
+    if not plan.training or not keep or plan.network.kind.value == "full":
         return  # full checkpoints are many gigabytes each: there, few are kept on purpose
-    needed = int(steps // every)
+    length, every, unit = _run(plan)
+    window = min(1.0, keep * every / length) if length and every else 1.0
+    if not length or not every or window >= SHORT:
+        return
+    needed = int(length // every)
     setting = saving.keep if saving.keep.written else saving.every_steps
     many = needed > MANY
     found = setting.finding(
-        f"{keep} checkpoints, one every {every} steps, are kept of {steps:,.0f} steps: those before step "
-        f"{steps * (1 - window):,.0f} are deleted",
+        f"{keep} checkpoints, one every {f'{every} {unit}s' if every > 1 else unit}, are kept of "
+        f"{length:,.0f} {unit}s: those before {unit} {length * (1 - window):,.0f} are deleted",
         f"save less often, or raise `{saving.keep.key}`, until you have compared them"
         if many
         else f"set `{saving.keep.key}` to {needed} or more, until you have compared them",
         None if many else saving.keep.write(needed, safe=False),
     )
     yield found._replace(level="note") if window >= HALF else found
+
+
+def _run(plan: Plan) -> tuple[float | None, int | None, str]:
+    """How long the run is, how often it saves, and in which unit; epochs where their length in steps is not known."""
+    saving, steps = plan.saving, total_steps(plan)
+    if steps and saving.every_steps.value:
+        return steps, saving.every_steps.value, "step"
+    if saving.every_steps.value or not plan.epochs.written or plan.steps.written:
+        return None, None, ""
+    return plan.epochs.value, saving.every_epochs.value, "epoch"

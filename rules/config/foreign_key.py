@@ -49,7 +49,7 @@ def check(plan: Plan) -> Iterator[Finding]:
         if better is not None and better.kind == "foreign":
             same_table = better.key.rpartition(".")[0] == key.rpartition(".")[0]
             known = config.table.find(better.key)
-            fits = known is None or is_of_type(setting.value, known.type, config.lenient)
+            fits = known is None or is_of_type(setting.value, known.type, config.lenient or config.prefix == "--")
             verdict = "the trainer stops at start" if config.strict else "it is ignored and the default stays in place"
             found = setting.key_finding(
                 f"{plan.trainer} has no key `{setting.key}`: {verdict}",

@@ -40,6 +40,8 @@ def check(plan: Plan) -> Iterator[Finding]:
         if better is not None and better.kind == "misplaced":
             home = better.key.rpartition(".")[0]
             where = f"under `{home}`" if home else "at the top level"
+            if home.endswith(".*"):
+                where = f"in each entry of `{home.removesuffix('.*')}`"
             verdict = "stops at start" if config.strict else "it is ignored"
             yield setting.key_finding(
                 f"{plan.trainer} does not read `{setting.key}` here: {verdict}", f"write it {where}"

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 
 from lora_doctor.derived import coverage
@@ -13,7 +14,8 @@ def check(plan: Plan) -> Iterator[Finding]:
 
     Why: lists copied from SD, FLUX.1 or SANA (`to_q, to_k, to_v`) miss the fused projections of FLUX.2's single
     blocks: on Klein 4B they reach 5 of 25 blocks and 3.7 % of the weights, and likeness never arrives.
-    Instead: on Klein add `to_qkv_mlp_proj` and the single blocks' `attn.to_out`; or leave the trainer's default.
+    Instead: on Klein add `to_qkv_mlp_proj` and the single blocks' `attn.to_out`; or leave the trainer's default. Blocks
+    chosen by number (`single_transformer_blocks.7.proj_out`) are a choice: then this is a note.
     Sources: module tables measured on the real architectures (diffusers 0.42.1); huggingface/diffusers#13011,
     https://github.com/huggingface/diffusers/pull/13011; bghira/SimpleTuner#2589
 
@@ -36,8 +38,16 @@ def check(plan: Plan) -> Iterator[Finding]:
     if reached is None or not reached.blocks_total or reached.matched_modules == 0:
         return
     if reached.blocks_reached / reached.blocks_total < LITTLE:
-        yield plan.network.targets.finding(
+        found = plan.network.targets.finding(
             f"these targets reach {reached.blocks_reached} of {reached.blocks_total} blocks and "
             f"{reached.weights_share:.1%} of the weights",
             "add the modules of the other blocks, or leave the trainer's default targets",
         )
+        yield found._replace(level="note") if _blocks_named(plan) else found
+
+
+def _blocks_named(plan: Plan) -> bool:
+    """Whether every target names its block by number: then these blocks were chosen."""
+    targets = plan.network.targets.value
+    names = targets if isinstance(targets, (list, tuple)) else [targets]
+    return all(re.search(r"blocks[._]\d", str(name)) for name in names)

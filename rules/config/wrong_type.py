@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from lora_doctor.plan import Plan
 from lora_doctor.rule import Finding, rule
 from lora_doctor.setting import is_of_type
+from lora_doctor.suggest import one_table
 
 
 @rule(level="error", evidence="source")
@@ -21,6 +22,13 @@ def check(plan: Plan) -> Iterator[Finding]:
     path = "black-forest-labs/FLUX.2-klein-base-4B"
     [adapter]
     rank = "32"
+    ```
+    ```toml lora-doctor flagged
+    output = "runs/zwx"
+    [model]
+    path = "black-forest-labs/FLUX.2-klein-base-4B"
+    [data]
+    folder = "images"
     ```
     ```toml lora-doctor clean
     output = "runs/zwx"
@@ -58,6 +66,12 @@ def check(plan: Plan) -> Iterator[Finding]:
             if known is None or setting.value is None or is_of_type(setting.value, known.type, config.lenient):
                 continue
             if config.blank(key) or setting.key in valueless:
+                continue
+            if one_table(config.table, key, setting):
+                yield setting.finding(
+                    f"`{setting.key}` is one table; {plan.trainer} needs a list of them",
+                    f"write `[[{setting.key}]]`" if setting.place.document.syntax == "toml" else "write a list",
+                )
                 continue
             shown = repr(setting.value) if isinstance(setting.value, (str, int, float, bool)) else "a table or list"
             yield setting.finding(

@@ -6,15 +6,22 @@ from lora_doctor.rule import Finding, rule
 
 @rule(level="note", evidence="source")
 def check(plan: Plan) -> Iterator[Finding]:
-    """Nothing is logged.
+    """The loss on held-out images is computed and not kept.
 
-    Why: `report_to` is `none` by default: no loss, no learning rate and no validation image is kept beyond the
-    console, and nothing can be diagnosed afterwards.
+    Why: `report_to` is `none` by default. An evaluation set costs time every so many steps, and its losses, which show
+    when a LoRA begins to overfit, are gone with the progress bar.
     Instead: `"report_to": "simpletuner"` writes metrics and a report into the output folder, without an account.
     Sources: bghira/SimpleTuner@bc8e6ab (4.8.0) field_registry/sections/logging_fields.py;
-    helpers/training/local_metrics.py
+    helpers/training/local_metrics.py; helpers/training/validation.py
 
     ```json SimpleTuner flagged
+    {
+      "model_family": "flux2", "model_flavour": "klein-4b", "model_type": "lora", "output_dir": "output/zwx",
+      "data_backend_config": "multidatabackend.json", "optimizer": "adamw_bf16", "learning_rate": 0.0001,
+      "max_train_steps": 2000, "num_train_epochs": 0, "eval_steps_interval": 100
+    }
+    ```
+    ```json SimpleTuner clean
     {
       "model_family": "flux2", "model_flavour": "klein-4b", "model_type": "lora", "output_dir": "output/zwx",
       "data_backend_config": "multidatabackend.json", "optimizer": "adamw_bf16", "learning_rate": 0.0001,
@@ -25,14 +32,15 @@ def check(plan: Plan) -> Iterator[Finding]:
     {
       "model_family": "flux2", "model_flavour": "klein-4b", "model_type": "lora", "output_dir": "output/zwx",
       "data_backend_config": "multidatabackend.json", "optimizer": "adamw_bf16", "learning_rate": 0.0001,
-      "max_train_steps": 2000, "num_train_epochs": 0, "report_to": "simpletuner"
+      "max_train_steps": 2000, "num_train_epochs": 0, "eval_steps_interval": 100, "report_to": "simpletuner"
     }
     ```
     """
     report = plan.get("report_to")
-    if plan.training and report.value == "none":
+    evaluated = plan.validation.held_out.written or plan.get("eval_steps_interval").written
+    if plan.training and report.value == "none" and evaluated:
         yield report.finding(
-            "`report_to` is `none`: losses and rates are not kept",
+            "`report_to` is `none`: the losses on held-out images are computed and not kept",
             "set it to `simpletuner` for metrics in the output folder",
             report.write("simpletuner", safe=False),
         )
