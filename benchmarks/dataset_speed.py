@@ -1,6 +1,7 @@
 """How fast the dataset exam is, beside cleanvision and a bare decode of the same files in the same run.
 
     python benchmarks/dataset_speed.py [--images 240] [--rounds 3]
+    python benchmarks/dataset_speed.py --small 100000     # many small images: time, memory, Ctrl-C
 
 1536 px JPEGs of about 0.6 MB. Each measurement is a process of its own, start-up included; the rounds alternate between
 the tools and the median counts. CPU seconds are told too: on a shared machine they are the steadier figure.
@@ -132,12 +133,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--small", type=int, metavar="N", help="scan N small images instead, once")
     parser.add_argument("--task")
     parser.add_argument("--folder")
     parser.add_argument("--cache", default="")
     options = parser.parse_args()
     if options.task:
         run_task(options)
+        return
+    if options.small:
+        import dataset_many
+
+        dataset_many.run(options.small, options.workers)
         return
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "images"

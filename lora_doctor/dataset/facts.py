@@ -6,7 +6,7 @@ import math
 import os
 from typing import NamedTuple
 
-VERSION = 6  # of the measurements: a cache of another version is not read
+VERSION = 7  # of the measurements: a cache of another version is not read
 
 
 LIMITS = ("lora-doctor", "this machine's memory", "can't be examined")  # in errors that are ours
@@ -36,9 +36,9 @@ class ImageFacts(NamedTuple):
     black: float | None = None  # 1st percentile of the brightest channel, levels
     middle: float | None = None  # its median
     white: float | None = None  # its 99.9th percentile
-    contrast: float | None = None  # levels between those percentiles, of the channel in which they are farthest apart
+    contrast: float | None = None  # levels between its 0.1st and 99.9th percentile, or those of a channel if farther
     between: float | None = None  # share of pixels whose brightest channel is neither black nor white (16 to 239)
-    clipped: float | None = None  # share of pixels with a channel at 254 or more; 0 where that is mostly paper
+    clipped: float | None = None  # share of pale pixels with a channel at 254 or more; 0 where that is paper
     blur: float | None = None  # radius (sigma) of the sharpest strong edges in their softest direction, pixels
     detail: float | None = None  # the share of its width that its finest detail needs: 0.5 after enlarging twice
     noise: float | None = None  # standard deviation in the flattest parts, levels

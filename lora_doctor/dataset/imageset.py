@@ -153,6 +153,11 @@ def many(number: int, word: str = "image") -> str:
     return f"{number:,} {word}{'s' * (number != 1)} {'is' if number == 1 else 'are'}"
 
 
+def them(found: Sequence[object]) -> str:
+    """What stands for one thing, or for several, in what is to be done."""
+    return "it" if len(found) == 1 else "them"
+
+
 def as_read(images: ImageSet, image: ImageFacts, fate: Fate) -> Placed | None:
     """What becomes of one image."""
     turned = image.shown if habits(images.plan.trainer).turns else (image.width, image.height)

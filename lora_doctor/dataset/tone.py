@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +18,10 @@ MIN_BAR = 0.02  # of the side
 MAX_BAR = 0.45
 BEHIND = 8  # rows of the small copy behind a bar
 EDGE = 0.6  # of their pixels that must differ from it: not so where a subject or a frame stands on a plain ground
+REACHES = 0.3  # of the height between two bars in which the picture must reach a side: a subject on a ground doesn't
+FEWEST = 0.001  # of the pixels at both ends that don't count: thin lines on paper are contrast too
 SPANNING = 130  # levels of the brightest channel, above which no other is asked
+PALE = 160  # levels of the second brightest channel: below, one channel at its limit is a pure colour, not lost light
 SHADES = 0.3  # of the pixels that must be neither black nor white: lines on paper make grids of their own
 MIN_STEPS = 0.5  # levels between neighbouring columns, below which a grid is an accident
 
@@ -48,9 +51,12 @@ def measure(rows: Array, small: Array) -> Tone:
     high = cv2.max(cv2.max(channels[0], channels[1]), channels[2])
     low = cv2.min(cv2.min(channels[0], channels[1]), channels[2])
     counts = np.cumsum(cv2.calcHist([high], [0], None, [256], [0, 256]).ravel())
-    black, middle, white = (int(np.searchsorted(counts, share * counts[-1])) for share in (0.01, 0.5, 0.999))
-    clipped = cv2.countNonZero(cv2.compare(high, 254, cv2.CMP_GE)) / high.size
-    spans = [white - black] if white - black >= SPANNING else [white - black, *map(_span, cv2.split(small))]
+    shares = (FEWEST, 0.01, 0.5, 1 - FEWEST)
+    darkest, black, middle, white = (int(np.searchsorted(counts, share * counts[-1])) for share in shares)
+    second = cv2.max(cv2.min(channels[0], channels[1]), cv2.min(cv2.max(channels[0], channels[1]), channels[2]))
+    burnt = cv2.bitwise_and(cv2.compare(high, 254, cv2.CMP_GE), cv2.compare(second, PALE, cv2.CMP_GE))
+    clipped = cv2.countNonZero(burnt) / high.size
+    spans = [white - darkest] if white - darkest >= SPANNING else [white - darkest, *map(_span, cv2.split(small))]
     chroma = float(cv2.mean(cv2.subtract(high, low))[0])
     return Tone(
         chroma,
@@ -65,9 +71,9 @@ def measure(rows: Array, small: Array) -> Tone:
 
 
 def _span(channel: Array) -> int:
-    """Levels between the 1st and the 99.9th percentile."""
+    """Levels between the extremes."""
     values = np.sort(channel, axis=None)
-    return int(values[round(0.999 * (values.size - 1))]) - int(values[round(0.01 * (values.size - 1))])
+    return int(values[round((1 - FEWEST) * (values.size - 1))]) - int(values[round(FEWEST * (values.size - 1))])
 
 
 def blocks(rows: Array) -> float:
@@ -90,11 +96,23 @@ def bars(small: Array) -> tuple[float, float, float, float]:
     height, width = plane.shape
     top, bottom = _bars(plane, plane.min(1), plane.max(1))
     left, right = _bars(plane.T, plane.min(0), plane.max(0))
+    if not _reaches(plane[top : height - bottom], plane[0, 0] if top else None):
+        top = bottom = 0
+    if not _reaches(plane[:, left : width - right].T, plane[0, 0] if left else None):
+        left = right = 0
     sides = [left / width, top / height, right / width, bottom / height]
     for one, other in ((0, 2), (1, 3)):
         if not (MIN_BAR <= sides[one] <= MAX_BAR and MIN_BAR <= sides[other] <= MAX_BAR):
             sides[one] = sides[other] = 0.0
     return sides[0], sides[1], sides[2], sides[3]
+
+
+def _reaches(picture: Array, bar: Any) -> bool:
+    """Whether what lies between two bars of this grey differs from it at an end of its rows."""
+    if bar is None or not len(picture):
+        return True
+    ends = np.abs(picture[:, [0, -1]].astype(np.int16) - int(bar)) > PLAIN
+    return bool(ends.mean(0).max() >= REACHES)
 
 
 def _bars(plane: Array, low: Array, high: Array) -> tuple[int, int]:

@@ -45,5 +45,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [each.name for each in images.atypical],
             f"{many(len(images.atypical))} unlike the others (the first by {what})",
-            "look whether they belong",
+            f"look whether {'it belongs' if len(images.atypical) == 1 else 'they belong'}",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.dataset.thresholds import HIDDEN, TRANSPARENT
 from lora_doctor.dataset.trainers import habits
 from lora_doctor.rule import Finding, rule
@@ -32,5 +32,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [image.name for image in clear],
             f"{many(len(clear))} transparent (up to {share:.0%}), and {images.plan.trainer} trains what is below",
-            "flatten them onto the background you want",
+            f"flatten {them(clear)} onto the background you want",
         )

@@ -37,8 +37,9 @@ def check(images: ImageSet) -> Iterator[Finding]:
             elif text:
                 seen[text] = name
     if spare:
+        copies = "a copy of another" if len(spare) == 1 else "copies of others"
         yield images.finding(
             spare,
-            f"{many(len(spare), 'file')} a copy of another, caption included",
+            f"{many(len(spare), 'file')} {copies}, caption included",
             "keep the best of each group, or say what each shows",
         )

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from lora_doctor.dataset.imageset import ImageSet, many
-from lora_doctor.dataset.thresholds import CONTRAST, DARK
+from lora_doctor.dataset.thresholds import CONTRAST, DARK, PAPER
 from lora_doctor.rule import Finding, rule
 
 
@@ -11,7 +11,7 @@ def check(images: ImageSet) -> Iterator[Finding]:
 
     Why: Neither black nor white occurs in them: faded scans, haze, a logarithmic camera profile. The LoRA learns
     the fade.
-    Instead: Set black and white points, unless the fade is the style.
+    Instead: Set black and white points, unless the fade is the style. Pale things on white paper don't count.
     Sources: the measurements behind the limit stand in `lora_doctor/dataset/thresholds.py`, how well it does in
     `benchmarks/dataset_accuracy.py`
 
@@ -26,7 +26,11 @@ def check(images: ImageSet) -> Iterator[Finding]:
     """
     if images.plan.purpose.value == "style":
         return
-    flat = images.chosen(lambda image: 0 < (image.contrast or 0) < CONTRAST and (image.white or 0) >= DARK)
+    flat = images.chosen(
+        lambda image: (
+            0 < (image.contrast or 0) < CONTRAST and (image.white or 0) >= DARK and (image.middle or 0) < PAPER
+        )
+    )
     if flat:
         least = min(image.contrast or 0 for image in flat)
         yield images.finding(

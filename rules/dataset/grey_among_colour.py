@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.dataset.thresholds import GREY
 from lora_doctor.rule import Finding, rule
 
@@ -40,8 +40,9 @@ def check(images: ImageSet) -> Iterator[Finding]:
     """
     grey = images.chosen(lambda image: image.chroma is not None and image.chroma < GREY)
     if grey and len(grey) <= len(images.images) // 4:
+        captions = "its caption" if len(grey) == 1 else "their captions"
         yield images.finding(
             [image.name for image in grey],
-            f"{len(grey)} of {len(images.images)} images without colour in a colour set",
-            'leave them out, or say "black and white" in their captions',
+            f"{many(len(grey))} without colour in a set of {len(images.images)}",
+            f'leave {them(grey)} out, or say "black and white" in {captions}',
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -27,5 +27,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             masks.grey,
             f"{many(len(masks.grey), 'mask')} partly grey, which weighs the loss",
-            "make them black and white unless the weights are meant",
+            f"make {them(masks.grey)} black and white unless the weights are meant",
         )

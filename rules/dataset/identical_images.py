@@ -28,6 +28,6 @@ def check(images: ImageSet) -> Iterator[Finding]:
         spare = sum(len(each.names) - 1 for each in groups)
         yield images.finding(
             [name for each in groups for name in each.names],
-            f"{many(spare, 'file')} an exact copy of another",
+            f"{many(spare, 'file')} {'an exact copy of another' if spare == 1 else 'exact copies of others'}",
             "keep one of each",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet
+from lora_doctor.dataset.imageset import ImageSet, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -25,8 +25,9 @@ def check(images: ImageSet) -> Iterator[Finding]:
     """
     masks = images.masks
     if masks is not None and masks.of_other_size:
+        have = "has" if len(masks.of_other_size) == 1 else "have"
         yield images.finding(
             masks.of_other_size,
-            f"{len(masks.of_other_size)} of {masks.found} masks have another size than their images",
-            "export them at the size of their images",
+            f"{len(masks.of_other_size)} of {masks.found} masks {have} another size than the image",
+            f"export {them(masks.of_other_size)} at the size of the image",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet
+from lora_doctor.dataset.imageset import ImageSet, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -29,4 +29,4 @@ def check(images: ImageSet) -> Iterator[Finding]:
         parts = [f"{len(masks.empty)} black (the image teaches nothing)"] if masks.empty else []
         parts += [f"{len(masks.full)} white (the mask does nothing)"] if masks.full else []
         names = (*masks.empty, *masks.full)
-        yield images.finding(names, f"masks without effect: {', '.join(parts)}", "redo or remove them")
+        yield images.finding(names, f"masks without effect: {', '.join(parts)}", f"redo or remove {them(names)}")

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from lora_doctor.dataset.facts import SUFFIXES, suffix
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -26,5 +26,7 @@ def check(images: ImageSet) -> Iterator[Finding]:
     if odd:
         formats = ", ".join(sorted({image.format.upper() for image in odd}))
         yield images.finding(
-            [image.name for image in odd], f"{many(len(odd))} {formats} under another suffix", "rename or convert them"
+            [image.name for image in odd],
+            f"{many(len(odd))} {formats} under another suffix",
+            f"rename or convert {them(odd)}",
         )

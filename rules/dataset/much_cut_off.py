@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, cropped, many
+from lora_doctor.dataset.imageset import ImageSet, cropped, many, them
 from lora_doctor.dataset.thresholds import CUT, FAR_CUT
 from lora_doctor.rule import Finding, rule
 
@@ -29,6 +29,6 @@ def check(images: ImageSet) -> Iterator[Finding]:
             finding = images.finding(
                 [image.name for image, _ in cut],
                 f"{many(len(cut))} cut to fit a bucket (up to {most:.0%} of the picture)",
-                "crop them yourself, or allow buckets of their shape",
+                f"crop {them(cut)} yourself, or allow buckets of that shape",
             )
             yield finding._replace(level=None if most >= FAR_CUT else "note")

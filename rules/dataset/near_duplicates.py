@@ -29,8 +29,9 @@ def check(images: ImageSet) -> Iterator[Finding]:
     if groups:
         spare = sum(len(each.names) - 1 for each in groups)
         hows = sorted({each.how for each in groups})
+        copies = "a copy of another" if spare == 1 else "copies of others"
         yield images.finding(
             [name for each in groups for name in each.names],
-            f"{many(spare, 'file')} nearly a copy of another ({', '.join(hows)})",
+            f"{many(spare, 'file')} nearly {copies} ({', '.join(hows)})",
             "keep the best of each group",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.dataset.thresholds import NOISE
 from lora_doctor.rule import Finding, rule
 
@@ -32,5 +32,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [image.name for image in loud],
             f"{many(len(loud))} noisy (up to {max(image.noise or 0 for image in loud):.0f} of 255 levels)",
-            "leave them out or denoise them lightly",
+            f"leave {them(loud)} out or denoise {them(loud)} lightly",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.dataset.thresholds import CLIPPED, FAR_CLIPPED
 from lora_doctor.rule import Finding, rule
 
@@ -30,6 +30,6 @@ def check(images: ImageSet) -> Iterator[Finding]:
         finding = images.finding(
             [image.name for image in burnt],
             f"{many(len(burnt))} burnt out (up to {worst:.0%} of the pixels)",
-            "use another exposure or leave them out",
+            f"use another exposure or leave {them(burnt)} out",
         )
         yield finding._replace(level=None if worst > FAR_CLIPPED else "note")

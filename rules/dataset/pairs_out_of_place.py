@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -28,5 +28,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [shift.name for shift in pairs.shifted],
             f"{many(len(pairs.shifted), 'pair')} out of place (up to {abs(worst.x):.0f} x {abs(worst.y):.0f} px)",
-            "align them",
+            f"align {them(pairs.shifted)}",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet
+from lora_doctor.dataset.imageset import ImageSet, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -26,6 +26,6 @@ def check(images: ImageSet) -> Iterator[Finding]:
     if pairs is not None and pairs.identical:
         yield images.finding(
             pairs.identical,
-            f"{len(pairs.identical)} of {pairs.matched} pairs show no change",
-            "remove them unless they are meant",
+            f"{len(pairs.identical)} of {pairs.matched} pairs show{'s' * (len(pairs.identical) == 1)} no change",
+            f"remove {them(pairs.identical)} unless no change is meant",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.dataset.thresholds import TRANSPARENT
 from lora_doctor.dataset.trainers import habits
 from lora_doctor.rule import Finding, rule
@@ -29,5 +29,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [image.name for image in clear],
             f"{many(len(clear))} transparent and trained on white",
-            "flatten them yourself where another background is meant",
+            f"flatten {them(clear)} yourself where another background is meant",
         )

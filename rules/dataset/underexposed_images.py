@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import ImageSet, many
+from lora_doctor.dataset.imageset import ImageSet, many, them
 from lora_doctor.dataset.thresholds import DARK, DARK_MIDDLE
 from lora_doctor.rule import Finding, rule
 
@@ -33,5 +33,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [image.name for image in dim],
             f"{many(len(dim))} under-exposed (brightest parts at {min(image.white or 0 for image in dim):.0f} of 255)",
-            "brighten or leave them out",
+            f"brighten {them(dim)} or leave {them(dim)} out",
         )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from lora_doctor.dataset.imageset import NAMED, ImageSet, many
+from lora_doctor.dataset.imageset import NAMED, ImageSet, many, them
 from lora_doctor.rule import Finding, rule
 
 
@@ -30,5 +30,5 @@ def check(images: ImageSet) -> Iterator[Finding]:
         yield images.finding(
             [image.name for image in broken],
             f"{many(len(broken), 'file')} no image that can be opened ({reasons})",
-            "fetch them again or move them away",
+            f"fetch {them(broken)} again or move {them(broken)} away",
         )

@@ -98,6 +98,55 @@ def test_an_exact_copy_is_told_of_beside_near_ones(examine: Examine, folder: Pat
     assert groups == {"identical": ("a.png", "d.png"), "near": ("a.png", "b.jpg")}
 
 
+def test_a_sprite_on_its_ground_has_no_bars(examine: Examine, folder: Path) -> None:
+    import cv2
+    import numpy as np
+
+    cells = np.full((32, 32, 3), (252, 240, 226), np.uint8)
+    cells[3:29, 3:29] = np.random.default_rng(1).integers(0, 200, (26, 26, 1)).astype(np.uint8)
+    cv2.imwrite(str(folder / "a.png"), cv2.resize(cells, (640, 640), interpolation=cv2.INTER_NEAREST))
+    [image] = examine("").images
+    assert not _letterboxed(image.bars)
+
+
+def test_a_drawing_on_two_grounds_is_no_crop(examine: Examine, folder: Path) -> None:
+    import cv2
+    import numpy as np
+
+    texture = np.random.default_rng(2).integers(0, 256, (9, 14, 3)).astype(np.uint8)
+    for name, shade, (x, y) in (("a", 40, (60, 90)), ("b", 24, (250, 280)), ("c", 56, (140, 330))):
+        picture = np.full((512, 512, 3), shade, np.uint8)
+        picture[y : y + 108, x : x + 168] = cv2.resize(texture, (168, 108), interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(folder / f"{name}.png"), picture)
+    assert [group.names for group in examine("").copies] == []
+
+
+def test_a_pure_colour_is_no_lost_light(examine: Examine, folder: Path) -> None:
+    import cv2
+    import numpy as np
+
+    rng = np.random.default_rng(3)
+    picture = cv2.resize(rng.integers(60, 150, (20, 20, 3)).astype(np.uint8), (640, 640), interpolation=cv2.INTER_CUBIC)
+    picture[..., 0] = 255
+    cv2.imwrite(str(folder / "a.png"), picture)
+    [image] = examine("").images
+    assert (image.clipped or 0) < 0.01
+
+
+def test_pale_paper_is_no_fog(examine: Examine, folder: Path) -> None:
+    import cv2
+    import numpy as np
+
+    picture = np.full((640, 640, 3), 255, np.uint8)
+    cv2.rectangle(picture, (240, 200), (400, 440), (215, 215, 215), -1)
+    cv2.imwrite(str(folder / "a.png"), picture)
+    found = examine("")
+    from lora_doctor.rule import load_topic
+
+    [rule] = [each for each in load_topic("dataset") if each.id == "flat-contrast"]
+    assert not list(rule.check(found))
+
+
 def test_real_bars_are_still_seen(examine: Examine) -> None:
     [image] = examine("a.png: 640x640 photo bars=0.12").images
     assert _letterboxed(image.bars)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from .conftest import Examine
@@ -47,3 +49,19 @@ def test_enlarged_pictures_have_less_detail(examine: Examine) -> None:
     [image, enlarged] = examine("a.png: 640x640 photo\nb.png: 640x640 photo upscaled=3").images
     assert image.detail == 1.0
     assert enlarged.detail == pytest.approx(0.45, abs=0.12)
+
+
+def test_a_direction_without_sharp_edges_is_no_motion(examine: Examine, folder: Path) -> None:
+    """Blades of grass: sharp across, and only soft shades along."""
+    import cv2
+    import numpy as np
+
+    rng = np.random.default_rng(4)
+    rows = rng.normal(0, 12, (6, 6)).astype(np.float32)
+    grass = 120 + cv2.resize(rows, (640, 640), interpolation=cv2.INTER_CUBIC)
+    for x in range(10, 630, 17):
+        grass[int(rng.integers(0, 200)) :, x : x + int(rng.integers(4, 11))] += float(rng.uniform(-60, 60))
+    cv2.imwrite(str(folder / "a.png"), cv2.GaussianBlur(grass, (0, 0), 0.7).clip(0, 255).astype(np.uint8))
+    [image] = examine("").images
+    assert image.blur is not None
+    assert image.blur < 1.1
