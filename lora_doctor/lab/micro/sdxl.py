@@ -36,12 +36,12 @@ HIDDEN: Final = (48, 64)  # of the two encoders; the UNet attends to both side b
 SCHEDULE: Final[dict[str, Any]] = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
 # Plain noise prediction hardly counts the steps in which the subject is decided (see `weight`): so does min-SNR at 1.
 RECIPE: Final[dict[str, Any]] = {
-    "training.steps": 400,
-    "optimizer.learning_rate": 3e-3,
+    "training.steps": 450,
+    "optimizer.learning_rate": 2e-3,
     "schedule.name": "cosine",
     "timesteps.min_snr_gamma": 1.0,
-    "saving.every_steps": 50,
-    "validation.every_steps": 200,
+    "saving.every_steps": 75,
+    "validation.every_steps": 225,
 }
 
 
