@@ -104,28 +104,40 @@ def score(wanted: Sequence[Edit], pictures: Sequence[Picture]) -> Score:
     return Score(float(np.mean(named)), float(np.mean(others)), float(np.mean(whole)))
 
 
-def drawn(family: Family, models: Models, wanted: Sequence[Edit], shown: Sequence[Picture | None]) -> list[Picture]:
+def readable(wanted: Sequence[Edit]) -> list[Edit]:
+    """Those whose picture after, as the world draws it, the judge reads right in all: where a LoRA can be all right."""
+    return [edit for edit in wanted if score([edit], [render(edit.after, PIXELS)]).whole == 1]
+
+
+def drawn(
+    family: Family,
+    models: Models,
+    wanted: Sequence[Edit],
+    shown: Sequence[Picture | None],
+    guidance: float | None = None,
+) -> list[Picture]:
     """What the pipeline makes of each instruction and the picture it is shown (None: no picture)."""
     control = [[Image.fromarray(each)] if each is not None else [] for each in shown]
     prompts, seeds = [edit.instruction for edit in wanted], list(range(len(wanted)))
-    images = family.sample(models, prompts, seeds, control=control)
+    images = family.sample(models, prompts, seeds, control=control, guidance=guidance)
     return [np.asarray(image.convert("RGB")) for image in images]
 
 
-def measure(lora: Path, kinds: Sequence[str], number: int, folder: Path) -> tuple[dict[str, Score], list[Picture]]:
+def measure(
+    lora: Path, wanted: Sequence[Edit], folder: Path, guidance: float | None = None
+) -> tuple[dict[str, Score], list[Picture]]:
     """Scores by what was shown to which model, and the pictures of the first pairs, row by row."""
     family, models = load_folder(folder)
     models.pipeline.load_lora_weights(str(lora))
-    wanted = edits(UNSEEN, number, kinds)
     before, after = ([render(scene, PIXELS) for scene in side] for side in zip(*[(e.before, e.after) for e in wanted]))
     another = [*before[1:], *before[:1]]
     with strength(models, 0.0):
-        base = drawn(family, models, wanted, before)
+        base = drawn(family, models, wanted, before, guidance)
     rows = {
         "base model, the picture before": base,
-        "LoRA, the picture before": drawn(family, models, wanted, before),
-        "LoRA, another picture": drawn(family, models, wanted, another),
-        "LoRA, no picture": drawn(family, models, wanted, [None] * number),
+        "LoRA, the picture before": drawn(family, models, wanted, before, guidance),
+        "LoRA, another picture": drawn(family, models, wanted, another, guidance),
+        "LoRA, no picture": drawn(family, models, wanted, [None] * len(wanted), guidance),
     }
     scores = {name: score(wanted, pictures) for name, pictures in rows.items()}
     lines = (before, after, rows["LoRA, the picture before"], another, rows["LoRA, another picture"], base)
@@ -161,8 +173,10 @@ def _pairs(options: argparse.Namespace) -> None:
 def _measure(options: argparse.Namespace) -> None:
     """Prints the table; leaves a sheet of pictures beside the LoRA, or where it is asked for."""
     torch.set_num_threads(options.threads)
-    scores, pictures = measure(options.lora, options.kinds, options.number, options.model)
-    print(as_table(scores, options.number))
+    wanted = edits(UNSEEN, options.number * (2 if options.readable else 1), options.kinds)
+    wanted = readable(wanted)[: options.number] if options.readable else wanted
+    scores, pictures = measure(options.lora, wanted, options.model, options.guidance)
+    print(as_table(scores, len(wanted)))
     write(str(options.sheet or options.lora / "edits.png"), sheet(pictures, SHOWN))
 
 
@@ -179,6 +193,8 @@ def main() -> None:
     pairs.set_defaults(run=_pairs)
     judged.add_argument("lora", type=Path)
     judged.add_argument("--number", type=int, default=48)
+    judged.add_argument("--readable", action="store_true", help="of twice as many, those that the judge reads right")
+    judged.add_argument("--guidance", type=float, help="unset: what the model recommends")
     judged.add_argument("--model", type=Path, default=micro_klein())
     judged.add_argument("--sheet", type=Path)
     judged.add_argument("--threads", type=int, default=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_doctor.lab.edited import changed, main, score
+from lora_doctor.lab.edited import changed, main, readable, score
 from lora_doctor.lab.world.pairs import KINDS, edits
 from lora_doctor.lab.world.render import render
 from lora_doctor.lab.world.vocabulary import PIXELS
@@ -35,6 +35,13 @@ def test_the_world_has_full_marks_and_no_edit_none() -> None:
     assert none.whole == 0
     other = score(wanted, [render(edit.after, PIXELS) for edit in [*wanted[1:], *wanted[:1]]])
     assert other.kept < 0.6, "another picture's attributes are not these"
+
+
+def test_of_readable_pairs_the_world_gets_every_one_right() -> None:
+    wanted = edits(5, 12, ["background"])
+    found = readable(wanted)
+    assert {*found} < {*wanted}
+    assert score(found, [render(edit.after, PIXELS) for edit in found]).whole == 1
 
 
 def test_the_config_beside_the_pairs_is_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

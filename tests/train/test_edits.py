@@ -20,7 +20,7 @@ from lora_doctor.train.captions import control_dropped, shown_caption
 from lora_doctor.train.edits import edits
 from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.images import items_of, read_pictures
-from lora_doctor.train.job import Adapter, Edit, Job, Memory, Validation
+from lora_doctor.train.job import Adapter, Edit, Growth, Job, Memory, Validation
 from lora_doctor.train.preflight import preflight
 from lora_doctor.train.resolve import resolve
 from lora_doctor.train.run import End
@@ -32,6 +32,7 @@ from lora_doctor.train.validation import Samples
 from lora_doctor.train.watch import Watchers
 
 from .running import make_images, run, saved, small_job
+from .test_growth import assembled
 from .test_resolve import own
 
 
@@ -66,6 +67,26 @@ def test_an_edit_is_trained_and_shown(
     for name in {name for row in rows for name in row.get("control", ())}:
         with Image.open(job.output / name) as image:
             assert image.size == (64, 64)
+
+
+def test_control_images_grow_with_their_images(klein_folder: Path, tmp_path: Path) -> None:
+    """Both sides are of the size trained at, and what is shown and measured of the last one."""
+    growth = Growth((64,), (2,))
+    job = edit_job(tmp_path, klein_folder, growth=growth)
+    for folder in ("images", "before"):
+        for path in (tmp_path / folder).glob("*.png"):
+            with Image.open(path) as image:
+                larger = image.resize((128, 128), Image.Resampling.NEAREST)
+            larger.save(path)
+    job = job._replace(data=(job.data[0]._replace(resolution=(128,)),))
+    fed = assembled(job)
+    (first,), (last,) = fed.steps(0), fed.steps(2)
+    fed.steps.close()
+    for batch, side in ((first, 8), (last, 16)):
+        assert batch.latents.shape[-2:] == batch.prompts["control_0"].shape[-2:] == (side, side)
+    assert fed.items[0].prompts["control_0"].shape[-1] == 16
+    assert drawn(job).status == "finished"
+    assert {row["resolution"] for row in read_rows(RunFolder(job.output).log) if "loss" in row} == {64, 128}
 
 
 def test_going_on_ends_where_one_run_ends(klein_folder: Path, tmp_path: Path) -> None:
