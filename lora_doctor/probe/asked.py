@@ -7,7 +7,8 @@ then the first, then those halfway between: when a budget ends it, what is known
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,8 @@ from lora_doctor.probe.prompts import PromptProbe, response
 from lora_doctor.probe.put import Put, put, take_off
 from lora_doctor.probe.questions import Questions
 from lora_doctor.runs.facts import Aside, Checkpoint, Gap, Run
-from lora_doctor.train.cache import Store, key
-from lora_doctor.train.encode import prepare_controls, prepare_images, prepare_prompts, sources_of
+from lora_doctor.train.cache import Store, Tensors, key
+from lora_doctor.train.encode import PROMPTS, prepare_controls, prepare_images, prepare_prompts, sources_of
 from lora_doctor.train.feed import Example, Examples, Feed
 from lora_doctor.train.loading import load
 from lora_doctor.train.monitors import STRENGTHS, asking_of, loss_row, moved, sized
@@ -123,6 +124,30 @@ def _unasked(left: Sequence[Checkpoint], whole: int) -> Iterator[Gap]:
         )
 
 
+class _Asked(NamedTuple):
+    """The images that are asked about, those trained on and the others."""
+
+    train: list[Example]
+    others: list[Example]
+
+    @classmethod
+    def of(cls, questions: Questions, feed: Feed) -> _Asked:
+        """Encoded; without others, the same ones moved."""
+        count = len(questions.train)
+        train = [sized(each) for each in Examples(feed, range(count))]
+        others = [sized(each) for each in Examples(feed, range(count, len(feed.items)))]
+        return cls(train, others or [moved(each) for each in train])
+
+    def said(self, texts: Mapping[str, Tensors]) -> _Asked:
+        """The same with other encodings of their captions."""
+        return _Asked([_said(each, texts) for each in self.train], [_said(each, texts) for each in self.others])
+
+
+def _said(image: Example, texts: Mapping[str, Tensors]) -> Example:
+    """With another encoding of its caption, control images as they are."""
+    return image._replace(prompts={**image.prompts, **texts[image.caption]})
+
+
 class _Model:
     """The base model, with one checkpoint after the other on it; what the base itself predicts is kept."""
 
@@ -130,32 +155,40 @@ class _Model:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._questions, self._store = questions, store
         self._family, self._models = load(questions.job, device)
-        feed = self._feed(tell)
-        count = len(questions.train)
-        self._train = [sized(each) for each in Examples(feed, range(count))]
-        self._others = [sized(each) for each in Examples(feed, range(count, len(feed.items)))] or [
-            moved(each) for each in self._train
-        ]
-        self._prompts = PromptProbe(asking_of(questions.prompts, feed.prompt, self._train[0]), self._train[0])
+        self._feed = self._fed(tell)
+        self._asked = _Asked.of(questions, self._feed)
+        self._prompts = self._probe(self._asked, self._feed.prompt)
         self._key = key("base", questions=whole)
         self._put: Put | None = None
 
-    def _feed(self, tell: Tell | None) -> Feed:
+    def _fed(self, tell: Tell | None) -> Feed:
         """Images and prompts, encoded or from the cache."""
         questions = self._questions
         items = [*questions.train, *(questions.others if questions.other == "held_out" else ())]
         sources = sources_of(questions.job, self._family, self._models)
         keys = prepare_images(self._store, items, sources, workers=questions.job.memory.workers)
         controls = prepare_controls(self._store, items, sources)
-        texts = dict.fromkeys([*(item.picture.caption for item in items), *questions.prompts.texts])
-        prepare_prompts(self._store, list(texts), sources)
+        self._texts = list(dict.fromkeys([*(item.picture.caption for item in items), *questions.prompts.texts]))
+        prepare_prompts(self._store, self._texts, sources)
         return Feed(items, sources, self._store, keys, True, controls)
+
+    def _probe(self, asked: _Asked, encoded: Callable[[str], Tensors]) -> PromptProbe:
+        return PromptProbe(asking_of(self._questions.prompts, encoded, asked.train[0]), asked.train[0])
+
+    def _encode(self, texts: Sequence[str]) -> dict[str, Tensors]:
+        """Texts as the encoders make them with what lies on them now."""
+        found: dict[str, Tensors] = {}
+        with self._feed.sources.near_prompts():
+            for start in range(0, len(texts), PROMPTS):
+                part = texts[start : start + PROMPTS]
+                found |= dict(zip(part, self._feed.sources.prompts(part), strict=True))
+        return found
 
     def base(self) -> list[Row]:
         """The base model's own losses."""
         take_off(self._models)
         self._put = None
-        return [{"step": 0, "base": True, **row} for row in self._losses(lambda _: None)]
+        return [{"step": 0, "base": True, **row} for row in self._losses(self._asked, lambda _: None)]
 
     def ask(self, checkpoint: Checkpoint, stage: Callable[[int], None]) -> list[Row]:
         """A checkpoint's rows.
@@ -170,24 +203,35 @@ class _Model:
         except AdapterError:
             self._put = None
             raise
-        rows = self._losses(stage)
         self._remember()
-        rows.append({"monitor": "prompts", **self._prompts(self._family, self._models)._asdict()})
+        asked, probe = self._asked, self._prompts
+        if self._put.encoders:
+            texts = self._encode(self._texts)
+            asked, probe = asked.said(texts), self._probe(asked.said(texts), texts.__getitem__)
+            if self._prompts.base is not None:
+                probe.remember(self._family, self._models, self._prompts.base)
+        rows = self._losses(asked, stage)
+        rows.append({"monitor": "prompts", **probe(self._family, self._models)._asdict()})
         stage(3)
-        image: Example = self._train[0]
-        forwards = [Forward(image.latents, sigma, image.prompts, image.sizes, "strength") for sigma in RESPONSE]
-        found = response(self._family, self._models, lambda: forwards, STRENGTHS)
+        found = response(self._family, self._models, partial(self._forwards, bool(self._put.encoders)), STRENGTHS)
         stage(4)
         return [*rows, {"monitor": "strength", "response": found}, *self._left_out()]
 
+    def _forwards(self, again: bool) -> list[Forward]:
+        """What the response to strength is asked of; again: text encoders have a strength too."""
+        image = self._asked.train[0]
+        if again:
+            image = _said(image, self._encode([image.caption]))
+        return [Forward(image.latents, sigma, image.prompts, image.sizes, "strength") for sigma in RESPONSE]
+
     def _left_out(self) -> list[Row]:
-        count = self._put.text_encoder if self._put is not None else 0
-        text = f"{count} layers of text encoders are left out: prompts are the base model's"
+        count = self._put.left_out if self._put is not None else 0
+        text = f"{count} layers of text encoders are left out: prompts are read without them"
         return [{"monitor": "warning", "kind": "text_encoder", "text": text}] if count else []
 
-    def _losses(self, stage: Callable[[int], None]) -> list[Row]:
+    def _losses(self, asked: _Asked, stage: Callable[[int], None]) -> list[Row]:
         rows: list[Row] = []
-        for name, images in (("train", self._train), (self._questions.other, self._others)):
+        for name, images in (("train", asked.train), (self._questions.other, asked.others)):
             found = losses(self._family, self._models, images)
             rows.append({"monitor": "loss", "set": name, **loss_row(images, found)})
             stage(len(rows))

@@ -53,5 +53,6 @@ def _run(name: str) -> str:
 
 def _sample(files: Files, name: str, match: re.Match[str]) -> Sample:
     number = int(match[2])
-    step, epoch = (None, number) if match[1] else (number, None)
+    # `--sample_at_first` is called epoch 0 where all else is counted in steps
+    step, epoch = (None if number else 0, number) if match[1] else (number, None)
     return Sample(files.path(name), step, epoch, str(int(match[3])), seed=int(match[4]) if match[4] else None)

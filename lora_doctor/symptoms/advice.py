@@ -64,10 +64,13 @@ class Words(NamedTuple):
         return Advice(f"{otherwise or _PLAIN.get(concept, concept)}: {why}", key, said)
 
     def stop_at(self, step: int | None, why: str) -> Advice:
-        """Train for so many steps only; an axis of epochs is told in epochs."""
+        """Train for so many steps only; an axis of epochs is told in epochs. None: there is no checkpoint before."""
+        if step is None:
+            key = self.key("saving.every_steps")
+            return Advice(f"train for fewer steps, and save more often{f' (`{key}`)' if key else ''}: it began early")
         if self.run.axis == "epoch":
-            return self.set("epochs", step, why, f"stop at epoch {step:,}" if step else "train for fewer epochs")
-        return self.set("steps", step, why, f"stop at step {step:,}" if step else "train for fewer steps")
+            return self.set("epochs", step, why, f"stop at epoch {step:,}")
+        return self.set("steps", step, why, f"stop at step {step:,}")
 
     def train_to(self, step: int | None, why: str) -> Advice:
         """Train on up to a step."""

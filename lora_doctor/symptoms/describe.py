@@ -77,7 +77,10 @@ def _symptom(course: Course, each: Diagnosed, width: int, colour: bool) -> list[
 
 
 def _wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(printable(text), width, initial_indent=indent, subsequent_indent=indent)
+    # a rule's name or a path is one word, which people copy
+    return textwrap.wrap(
+        printable(text), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def _cut(line: str, width: int) -> str:
@@ -113,7 +116,7 @@ def _tail(course: Course, diagnosed: Sequence[Diagnosed], width: int, colour: bo
 
 
 def _listing(head: str, names: Sequence[str], width: int) -> list[str]:
-    return textwrap.wrap(f"{head}: {', '.join(names)}", width, subsequent_indent="  ")[:3]
+    return textwrap.wrap(f"{head}: {', '.join(names)}", width, subsequent_indent="  ", break_on_hyphens=False)[:3]
 
 
 def as_data(course: Course, diagnosed: Sequence[Diagnosed]) -> dict[str, Any]:

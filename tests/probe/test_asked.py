@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
+from lora_doctor.adapter.combine import resize
 from lora_doctor.adapter.convert import convert
 from lora_doctor.adapter.facts import examine
 from lora_doctor.cli import run as command
@@ -21,8 +23,9 @@ from lora_doctor.runs.facts import Checkpoint, Run
 from lora_doctor.runs.native import monitor_rows
 from lora_doctor.runs.read import read_run
 from lora_doctor.source.document import SourceError
-from lora_doctor.train.job import Saving
+from lora_doctor.train.job import Adapter, Saving
 from lora_doctor.train.monitors import Monitors
+from tests.diagnose.folders import write_lora
 from tests.train import running, tiny
 
 
@@ -101,6 +104,76 @@ def test_names_of_other_programs_give_the_same_answers(made: Made, cache: Path, 
         for place, losses in answers["diffusers"].items():
             assert close(answers[target][place], losses, 1e-4), (target, place)
     assert not close(answers["kohya"][6, "train"], answers["kohya"][0, "train"], 1e-4)
+
+
+@pytest.mark.parametrize("family", ["flux2-klein", "sdxl"])
+@pytest.mark.parametrize("adapter", [Adapter("lokr", 2, 2.0), Adapter("loha", 2, 1.0)], ids=["lokr", "loha"])
+def test_lokr_and_loha_give_what_the_run_wrote_itself(
+    cache: Path, tmp_path: Path, family: str, adapter: Adapter
+) -> None:
+    run = read_run(run_of(tmp_path, family, adapter))
+    as_written(run, ask(run, questions_of(run, None, None), cache).rows)
+
+
+def run_of(folder: Path, family: str, adapter: Adapter) -> Path:
+    """A finished run of four steps with its own monitors."""
+    model = (tiny.make_klein if family == "flux2-klein" else tiny.make_sdxl)(folder)
+    job = running.small_job(folder, model, family, adapter=adapter)
+    job = job._replace(optimizer=job.optimizer._replace(learning_rate=2e-2, text_encoder_learning_rate=2e-2))
+    running.run(job, [Monitors(lambda _: None)])
+    return job.output
+
+
+def as_written(run: Run, rows: Any) -> None:
+    """The rows are those of the run's own monitors, and the adapter did something."""
+    written, own = monitor_rows(run.folder), losses_of(monitor_rows(run.folder))
+    found = losses_of(rows)
+    assert {step for step, _ in found} == {0, 2, 4}
+    for place, losses in found.items():
+        assert close(losses, own[place], 3e-4), place
+    assert not close(found[4, "train"], found[0, "train"], 1e-3)
+    last = {row["step"]: row for row in rows if row["monitor"] == "prompts"}[4]
+    (told,) = [row for row in written if row["monitor"] == "prompts" and row["step"] == 4]
+    for name in ("sensitivity", "drift", "leakage"):
+        assert last[name] == pytest.approx(told[name], rel=2e-2), name
+    (ours,) = [row["response"] for row in rows if row["monitor"] == "strength" and row["step"] == 4]
+    (theirs,) = [row["response"] for row in written if row["monitor"] == "strength"]
+    assert ours == pytest.approx(theirs, rel=2e-2)
+
+
+@pytest.mark.parametrize("family", ["flux2-klein", "sdxl"])
+def test_text_encoders_are_asked_with_their_lora(cache: Path, tmp_path: Path, family: str) -> None:
+    run = read_run(run_of(tmp_path, family, Adapter(rank=2, alpha=2.0, text_encoder=True)))
+    rows = ask(run, questions_of(run, None, None), cache).rows
+    as_written(run, rows)
+    assert not [row for row in rows if row["monitor"] == "warning"]
+
+
+def test_a_fused_lokr_is_cut_into_the_layers_it_is_of(made: Made, tmp_path: Path, cache: Path) -> None:
+    """In ai-toolkit's names one LoKr holds q, k and v; as a LoRA of full rank it is the same change."""
+    rng = np.random.default_rng(0)
+    tensors = {}
+    for layer in foreign(made, tmp_path / "lora", "comfyui").checkpoints[0].adapter.layers:  # type: ignore[union-attr]
+        begin = f"diffusion_model.{layer.name}"
+        tensors[f"{begin}.lokr_w1"] = rng.normal(0, 0.1, (4, 4))
+        tensors[f"{begin}.lokr_w2_a"] = rng.normal(0, 0.1, ((layer.outputs or 4) // 4, 2))
+        tensors[f"{begin}.lokr_w2_b"] = rng.normal(0, 1, (2, (layer.inputs or 4) // 4))
+        tensors[f"{begin}.alpha"] = np.array(1.0)
+    assert any(".qkv." in name for name in tensors)
+    one, other = (tmp_path / name / "zwx_000000002.safetensors" for name in ("lokr", "thin"))
+    for path in (one, other):
+        path.parent.mkdir()
+    write_lora(one, tensors, {}, "F32")
+    resize(examine(one), other, energy=1.0, dtype="F32")
+    assert {layer.kind for layer in examine(other).layers} == {"lora"}
+    losses = []
+    for path in (one, other):
+        run = read_run(path.parent, dataset=made.images)
+        found = ask(run, questions_of(run, made.model, None), cache)
+        assert (found.asked, found.aside) == (1, ())
+        losses.append(losses_of(found.rows))
+    assert close(losses[0][2, "train"], losses[1][2, "train"], 2e-3)  # bf16, in which the base computes
+    assert not close(losses[0][2, "train"], losses[0][0, "train"], 1e-2)
 
 
 def test_what_was_held_out_is_known_or_said_to_be_unknown(made: Made, cache: Path, tmp_path: Path) -> None:
