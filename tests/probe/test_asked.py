@@ -155,7 +155,7 @@ def test_a_fused_lokr_is_cut_into_the_layers_it_is_of(made: Made, tmp_path: Path
     tensors = {}
     for layer in foreign(made, tmp_path / "lora", "comfyui").checkpoints[0].adapter.layers:  # type: ignore[union-attr]
         begin = f"diffusion_model.{layer.name}"
-        tensors[f"{begin}.lokr_w1"] = rng.normal(0, 0.1, (4, 4))
+        tensors[f"{begin}.lokr_w1"] = rng.normal(0, 0.4, (4, 4))
         tensors[f"{begin}.lokr_w2_a"] = rng.normal(0, 0.1, ((layer.outputs or 4) // 4, 2))
         tensors[f"{begin}.lokr_w2_b"] = rng.normal(0, 1, (2, (layer.inputs or 4) // 4))
         tensors[f"{begin}.alpha"] = np.array(1.0)
