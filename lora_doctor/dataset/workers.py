@@ -10,10 +10,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lora_doctor.dataset.arrays import keep_memory, single_threaded
+from lora_doctor.source.document import SourceError
 
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4  # chunks in flight per worker
+WATCHED = 5.0  # seconds without an answer after which the workers are looked at
+ENDED = (
+    "a process that looks at images was ended from outside, most often for lack of memory: "
+    "run it again with fewer --workers; what was measured is kept"
+)
 
 
 def cores() -> int:
@@ -35,8 +41,13 @@ def spread(
     start: Callable[..., None] = begin_worker,
     told: tuple[Any, ...] = (),
 ) -> Iterator[R]:
-    """`task` on every chunk in `count` spawned workers, each begun with `start(*told)`; answers as they come."""
-    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+    """`task` on every chunk in `count` spawned workers, each begun with `start(*told)`; answers as they come.
+
+    Raises:
+        SourceError: a worker was ended from outside.
+    """
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     with _main_left_alone():
@@ -46,19 +57,50 @@ def spread(
             for chunk in chunks:
                 flying.add(pool.submit(task, chunk))
                 if len(flying) >= count * AHEAD:
-                    landed, flying = wait(flying, return_when=FIRST_COMPLETED)
+                    landed, flying = _first(flying, pool)
                     for each in landed:
                         yield from each.result()
             while flying:
-                landed, flying = wait(flying, return_when=FIRST_COMPLETED)
+                landed, flying = _first(flying, pool)
                 for each in landed:
                     yield from each.result()
+        except BrokenProcessPool:
+            _end(pool)
+            raise SourceError(ENDED) from None
         except BaseException:
-            for process in list(getattr(pool, "_processes", {}).values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+            _end(pool)
             raise
         pool.shutdown()
+
+
+def _first(flying: set[Any], pool: Any) -> tuple[set[Any], set[Any]]:
+    """What has landed, and what is still in the air.
+
+    A worker that is killed while it sends an answer leaves the pool waiting for the rest of it.
+    """
+    from concurrent.futures import FIRST_COMPLETED, wait
+    from concurrent.futures.process import BrokenProcessPool
+
+    while True:
+        landed, left = wait(flying, WATCHED, FIRST_COMPLETED)
+        if landed:
+            return landed, left
+        if any(process.exitcode is not None for process in _processes(pool)):
+            raise BrokenProcessPool
+
+
+def _processes(pool: Any) -> list[Any]:
+    return list((getattr(pool, "_processes", None) or {}).values())
+
+
+def _end(pool: Any) -> None:
+    """At once, whatever the pool waits for: with no writer left, what it reads from has an end."""
+    for process in _processes(pool):
+        process.terminate()
+    writer = getattr(getattr(pool, "_result_queue", None), "_writer", None)
+    if writer is not None:
+        writer.close()
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
