@@ -70,7 +70,7 @@ def check(captions: Captions) -> Iterator[Finding]:
         f"{counted(empty, captions, 'are')} empty and {fate}: {names(empty)}"
         if not stops
         else f"{counted(empty, captions, 'are')} empty: {fate} ({names(empty)})",
-        "write them, or move the images away",
+        "write it, or move the image away" if len(empty) == 1 else "write them, or move the images away",
         empty,
     )
     yield found._replace(level="error") if stops else found

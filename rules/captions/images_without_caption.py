@@ -54,7 +54,9 @@ def check(plan: Plan) -> Iterator[Finding]:
             continue
         fate = "left out" if plan.trainer in SKIPPED else "trained with an empty or default caption"
         names = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        one = len(missing) == 1
         yield data.folder.finding(
-            f"{len(missing)} of {len(listing.images)} images have no `{extension}` caption and are {fate}: {names}",
-            "caption them or move them away",
+            f"{len(missing)} of {len(listing.images)} images {'has' if one else 'have'} no `{extension}` caption and "
+            f"{'is' if one else 'are'} {fate}: {names}",
+            "caption it or move it away" if one else "caption them or move them away",
         )._replace(about=tuple(missing))
