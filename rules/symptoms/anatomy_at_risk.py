@@ -44,7 +44,7 @@ def check(course: Course):
     [signals]
     bodies_unclear = [0.05, 0.05, 0.0, 0.1]
     parts_too_many = [0, 0, -0.05, 0]
-    heldout_rise = [0, 0, 0.01, 0.02]
+    heldout_rise = [0, 0, 0, 0.001]
     ```
     ```run clean
     trainer = "sd-scripts"
