@@ -164,7 +164,7 @@ def _images(plans: tuple[Plan, ...], options: Options) -> list[tuple[Plan, Any]]
         return []
     from lora_doctor.dataset.exam import exam
 
-    return [(plan, images) for plan in plans for images in exam(plan, tell=options.tell)]
+    return [(plan, images) for plan in plans for images in exam(plan, tell=options.tell, apart=options.apart)]
 
 
 def captioned(facts: list[tuple[Plan, Any]]) -> list[tuple[Plan, Any]]:

@@ -41,6 +41,7 @@ class Options(NamedTuple):
     settings: Settings | None = None  # a project's ignores by path and key
     lenient: bool = False  # nobody named this file: pass over it where it does not look like a training config
     texts: Mapping[str, bytes] = MappingProxyType({})  # real path -> content that is not (yet) the one on disk
+    apart: bool = False  # examine images in other processes, which leave this one's memory alone
     tell: Callable[[str, int, int], None] | None = None  # told of each image: its folder, images done, images in all
 
 

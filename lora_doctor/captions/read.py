@@ -104,6 +104,9 @@ def decoded(content: bytes) -> tuple[str, str, tuple[int, int] | None]:
         return content.decode("utf-8", "replace"), "utf-8-sig", None
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace"), "utf-16", (0, content[0])
+    if b"\0" in content:  # no letter is zero in UTF-8: UTF-16 without a mark
+        order = "utf-16-le" if content[1::2].count(0) >= content[::2].count(0) else "utf-16-be"
+        return content.decode(order, "replace"), "utf-16", (content.index(0), 0)
     try:
         return content.decode("utf-8"), "utf-8", None
     except UnicodeDecodeError as error:

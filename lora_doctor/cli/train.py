@@ -18,7 +18,7 @@ import click
 @click.option("--recipe", metavar="NAME", help="A published recipe: its values stand where nothing else is said.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Optimiser steps.")
 @click.option("--save-every", type=click.IntRange(min=1), metavar="N", help="Steps between checkpoints.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of everything drawn at random.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything drawn at random.")
 @click.option("--resolution", type=click.IntRange(min=16), metavar="N", help="Edge length to train at, pixels.")
 @click.option("--output", type=click.Path(), metavar="RUN", help="The run folder.")
 @click.option(

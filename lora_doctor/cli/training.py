@@ -149,12 +149,25 @@ def _begun(request: Request) -> int | tuple[Job, Path | None]:
         chosen = _document(job.output, as_toml(job, defaults=False))
         if _is_refused(request, chosen):
             return 1
+    _check_encoding(job, request)
     found = preflight(job)
     if request.dry_run:
         return _show(job, resolved, found) if not rank() else 0
     checkpoint = _gone_on(job, resolved)
     _need_extra()
     return _fitted(job, checkpoint), checkpoint
+
+
+def _check_encoding(job: Job, request: Request) -> None:
+    from lora_doctor.train.targets import UnfitError
+    from lora_doctor.train.written import check_encoding
+
+    try:
+        check_encoding(job)
+    except UnfitError as problem:
+        if not request.no_preflight:
+            raise
+        _announce(problem.why)
 
 
 def _say(sentence: str) -> None:
@@ -245,7 +258,7 @@ def _document(output: Path, resolved: str) -> Document:
 
 def _is_refused(request: Request, document: Document) -> bool:
     """Judge the config, show what was found; True where that includes an error."""
-    result = settle(examine_document(document, Options(known_trainer(request.trainer))))
+    result = settle(examine_document(document, Options(known_trainer(request.trainer), apart=True)))
     result = _without_told(result, request)
     _report(result)
     tell_problems(result.problems)

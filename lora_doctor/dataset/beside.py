@@ -6,20 +6,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-
-from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.imageset import Masks, Pairs, Shift
 from lora_doctor.dataset.record import Images
 
 LOOKED_AT = 200  # pairs whose pixels are compared; of more an even sample
-EDGE = 512  # pixels of the longer side they are compared at
-MOVED = 2.0  # pixels at that size
-SURE = 0.12  # response of the phase correlation
-BETTER = 0.85  # what moving must bring the difference down to
 SHAPE = 0.02  # relative difference of aspect ratios
 _WORD = r"(^|[\W_\d])({})([\W_\d]|$)"
 BEFORE = re.compile(_WORD.format("before|inputs?|source|src|control|condition|conditioning|original|origs?"), re.I)
@@ -142,47 +133,13 @@ def _swapped(folder: Path, control: Path) -> str:
 def _shifts(
     folder: Path, images: Images, control: Path, found: Images, matched: list[tuple[int, int]]
 ) -> Iterator[Shift]:
+    if not matched:
+        return
+    from lora_doctor.dataset.shifted import offset  # with OpenCV
+
     step = max(1, len(matched) // LOOKED_AT)
     for place, own in matched[::step]:
-        target, source = _grey(folder / images.names[place]), _grey(control / found.names[own])
-        if target is None or source is None:
-            continue
-        source = cv2.resize(source, target.shape[::-1], interpolation=cv2.INTER_AREA)
-        moved = shift(source, target)
-        if moved is not None:
-            factor = images[place].width / target.shape[1]
-            yield Shift(images.names[place], moved[0] * factor, moved[1] * factor)
-
-
-def _grey(path: Path) -> Any:
-    from lora_doctor.dataset.decode import UndecodableError, decode, read_header
-    from lora_doctor.dataset.examine import read_bytes
-
-    try:
-        data = read_bytes(str(path))
-        image, _, _ = decode(data, read_header(data))
-    except UndecodableError:
-        return None
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
-    scale = EDGE / max(grey.shape)
-    size = (max(32, round(grey.shape[1] * scale)), max(32, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-
-
-def _edges(grey: Array) -> Array:
-    soft = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
-    strength = cv2.magnitude(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1))
-    return strength / (float(strength.mean()) + 1e-3)
-
-
-def shift(source: Array, target: Array) -> tuple[float, float] | None:
-    """By how many pixels the target's edges lie off the source's; None where they lie right or nothing is sure."""
-    one, other = _edges(source), _edges(target)
-    window = cv2.createHanningWindow(one.shape[::-1], cv2.CV_32F)
-    (x, y), response = cv2.phaseCorrelate(one, other, window)
-    if response < SURE or max(abs(x), abs(y)) < MOVED or max(abs(x), abs(y)) > EDGE / 8:
-        return None
-    moved = cv2.warpAffine(one, np.array([[1, 0, x], [0, 1, y]], np.float32), one.shape[::-1])
-    inner = tuple(slice(EDGE // 8, max(EDGE // 8 + 8, side - EDGE // 8)) for side in one.shape)
-    before, after = float(np.abs(one - other)[inner].mean()), float(np.abs(moved - other)[inner].mean())
-    return (x, y) if after < BETTER * before else None
+        name = images.names[place]
+        found_shift = offset(folder / name, control / found.names[own], images[place].width)
+        if found_shift is not None:
+            yield Shift(name, *found_shift)

@@ -10,7 +10,6 @@ import warnings
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
@@ -178,7 +177,7 @@ def decode(data: bytes, header: Header, halved: int | None = None) -> tuple[Arra
     plain = header.mode in DIRECT.get(header.format, ()) and header.bits == 8 and not header.transparent
     if plain and (jpeg or pixels <= MAX_DIRECT):
         return _shrunk(_direct(data, halved if header.format == "jpeg" else 0), header, halved)
-    return _by_pillow(data, header, halved)
+    return by_pillow(data, header, halved)
 
 
 def _limit(header: Header) -> int:
@@ -190,6 +189,8 @@ def _limit(header: Header) -> int:
 
 
 def _direct(data: bytes, halved: int) -> Array:
+    import cv2  # 16 MB, which who trains does without
+
     reduced = (cv2.IMREAD_COLOR, cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_COLOR_8)
     with _silence:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), reduced[halved] | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -200,27 +201,34 @@ def _direct(data: bytes, halved: int) -> Array:
 
 def _shrunk(image: Array, header: Header, halved: int) -> tuple[Array, Array | None, int]:
     if halved and image.shape[1] == header.width:  # not a JPEG: OpenCV gave it whole
+        import cv2
+
         size = (max(1, header.width >> halved), max(1, header.height >> halved))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return image, None, halved
 
 
-def _by_pillow(data: bytes, header: Header, halved: int) -> tuple[Array, Array | None, int]:
-    """Modes and formats that OpenCV does not know, or not as trainers see them."""
+def by_pillow(data: bytes, header: Header, halved: int) -> tuple[Array, Array | None, int]:
+    """As `decode` gives them, by Pillow as trainers do: also modes and formats that OpenCV does not know.
+
+    Raises:
+        UndecodableError: damaged.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
+            image: Any = Image.open(io.BytesIO(data))
+            if halved and header.format == "jpeg" and header.mode in DIRECT["jpeg"]:
+                image.draft(None, (header.width >> halved, header.height >> halved))  # shrunk while it is decoded
             image.load()
     except Exception:  # plugins raise whatever they please at broken data
         raise UndecodableError(_damage(data)) from None
-    size = (max(1, header.width >> halved), max(1, header.height >> halved))
     if header.mode.startswith(("I", "F")):
-        plane = _eight_bits(np.asarray(image), header)
-        return cv2.resize(plane, size, interpolation=cv2.INTER_AREA) if halved else plane, None, halved
+        plane = Image.fromarray(_eight_bits(np.asarray(image), header))
+        return np.asarray(plane.reduce(1 << halved) if halved else plane), None, halved
     mode = "RGBA" if header.transparent else "RGB"
     image = image if image.mode == mode else image.convert(mode)
-    if halved:
+    if halved and image.width == header.width:  # no JPEG
         image = image.reduce(1 << halved)
     whole = np.asarray(image)
     del image

@@ -21,9 +21,14 @@ Told = Callable[[str, int, int], None]  # a folder, images done, images in all
 
 
 def exam(
-    plan: Plan, *, workers: int | None = None, tell: Told | None = None, cache: Path | None = None
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    tell: Told | None = None,
+    cache: Path | None = None,
+    apart: bool = False,
 ) -> list[ImageSet]:
-    """One ImageSet for each folder of the plan that is here and holds images.
+    """One ImageSet for each folder of the plan that is here and holds images; `apart` as in `scan`.
 
     Raises:
         SourceError: the packages it needs are not installed.
@@ -36,7 +41,7 @@ def exam(
 
     store = Cache(cache)
     try:
-        return [_examined(plan, data, _Scanner(store, workers, tell)) for data in listed]
+        return [_examined(plan, data, _Scanner(store, workers, tell, apart)) for data in listed]
     finally:
         store.close()
 
@@ -49,8 +54,8 @@ def pictures(listing: Listing) -> list[str]:
 class _Scanner:
     """Scans listings; what several of them need is at hand."""
 
-    def __init__(self, store: object, workers: int | None, tell: Told | None) -> None:
-        self.store, self.workers, self.tell = store, workers, tell
+    def __init__(self, store: object, workers: int | None, tell: Told | None, apart: bool) -> None:
+        self.store, self.workers, self.tell, self.apart = store, workers, tell, apart
 
     def __call__(self, listing: Listing) -> Images:
         from lora_doctor.dataset.scan import scan
@@ -58,7 +63,14 @@ class _Scanner:
         name = os.path.basename(os.path.abspath(listing.folder))
         tell = self.tell
         telling = (lambda done, whole: tell(name, done, whole)) if tell is not None else None
-        return scan(listing.folder, pictures(listing), self.store, workers=self.workers, tell=telling)  # type: ignore[arg-type]
+        return scan(
+            listing.folder,
+            pictures(listing),
+            self.store,  # type: ignore[arg-type]
+            workers=self.workers,
+            tell=telling,
+            apart=self.apart,
+        )
 
 
 def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
@@ -68,7 +80,7 @@ def _examined(plan: Plan, data: Dataset, scanned: _Scanner) -> ImageSet:
     assert data.listing is not None, "only folders that were listed are examined"
     images = scanned(data.listing)
     edges = data.resolution.value
-    whole = together(images, scanned.store)  # type: ignore[arg-type]
+    whole = together(images, scanned.store, apart=scanned.apart)  # type: ignore[arg-type]
     return ImageSet(
         plan,
         data,

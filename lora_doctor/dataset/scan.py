@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +24,18 @@ Answer = tuple[int, bytes, bytes, Features | None]  # place, digest, record, cor
 
 
 def scan(
-    folder: Path, names: Sequence[str], cache: Cache, *, workers: int | None = None, tell: Tell | None = None
+    folder: Path,
+    names: Sequence[str],
+    cache: Cache,
+    *,
+    workers: int | None = None,
+    tell: Tell | None = None,
+    apart: bool = False,
 ) -> Images:
-    """Facts of the named files (relative to `folder`), in their order; `tell` gets how many are done of how many."""
+    """Facts of the named files (relative to `folder`), in their order; `tell` gets how many are done of how many.
+
+    `apart`: in other processes, however few there are, so that OpenCV takes none of this one's memory.
+    """
     records = np.zeros(len(names), RECORD)
     paths = [os.path.join(os.path.abspath(folder), name) for name in names]
     stamps = {path: stamp for path in paths if (stamp := stamp_of(path)) is not None}
@@ -36,7 +46,7 @@ def scan(
             records[i] = np.frombuffer(known[path], RECORD)[0]
     del known
     last = time.monotonic()
-    for done, (place, digest, record, features) in enumerate(_examined(paths, todo, cache, workers), 1):
+    for done, (place, digest, record, features) in enumerate(_examined(paths, todo, cache, workers, apart), 1):
         records[place] = np.frombuffer(record, RECORD)[0]
         if digest and paths[place] in stamps:
             cache.keep(paths[place], stamps[paths[place]], digest, record, features)
@@ -49,16 +59,22 @@ def scan(
     return Images(names, records)
 
 
-def _examined(paths: list[str], todo: list[int], cache: Cache, workers: int | None) -> Iterator[Answer]:
+def _examined(
+    paths: list[str], todo: list[int], cache: Cache, workers: int | None, apart: bool
+) -> Iterator[Answer]:
     if not todo:
         return
-    count = min(workers or cores(), -(-len(todo) // CHUNK))
-    if count <= 1 or (workers is None and len(todo) < FEW):
+    count, recall = min(workers or cores(), -(-len(todo) // CHUNK)), reader(cache.path)
+    few = count <= 1 or (workers is None and len(todo) < FEW)
+    if few and not apart:
         single_threaded()
-        recall = reader(cache.path)
         for place in todo:
             yield _one(place, paths[place], recall)
         return
+    if few:
+        recalled = [_recalled(place, paths[place], recall) for place in todo]
+        yield from (answer for answer in recalled if answer is not None)
+        todo = [place for place, answer in zip(todo, recalled) if answer is None]
     chunks = ([(i, paths[i]) for i in todo[at : at + CHUNK]] for at in range(0, len(todo), CHUNK))
     yield from spread(_chunk, chunks, count, _start, (str(cache.path),))
 
@@ -78,6 +94,16 @@ def _chunk(files: list[tuple[int, str]]) -> list[Answer]:
     return [_one(place, path, _recall) for place, path in files]
 
 
+def _recalled(place: int, path: str, recall: Recall) -> Answer | None:
+    """One file whose content was examined under another name or time."""
+    try:
+        digest = hashlib.sha256(Path(path).read_bytes()).digest()
+    except OSError:
+        return None
+    record = recall(digest)
+    return (place, digest, record, None) if record is not None and len(record) == RECORD.itemsize else None
+
+
 def _one(place: int, path: str, recall: Recall) -> Answer:
     """One file, unless its content was examined under another name or time."""
     from lora_doctor.dataset.decode import UndecodableError
@@ -87,8 +113,6 @@ def _one(place: int, path: str, recall: Recall) -> Answer:
         data = read_bytes(path)
     except UndecodableError as error:
         return place, b"", pack(ImageFacts("", error=str(error))), None
-    import hashlib
-
     digest = hashlib.sha256(data).digest()
     record = recall(digest)
     if record is not None and len(record) == RECORD.itemsize:

@@ -1,4 +1,4 @@
-"""Captions as they are trained: read beside the images, with the trigger, shuffled, and now and then left out.
+"""Captions as they are trained: with the trigger, shuffled, and now and then left out.
 
 What a showing's caption is follows from (seed, item, epoch, turn) alone. Of shuffled tags there are a few fixed orders
 per caption, not a new one each time, so that every caption of a run can be encoded before it and cached.
@@ -6,46 +6,17 @@ per caption, not a new one each time, so that every caption of a run can be enco
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from lora_doctor.captions.read import MAX_BYTES, decoded
 from lora_doctor.captions.triggers import has
-from lora_doctor.train.job import Captions, Data
+from lora_doctor.train.job import Captions
 from lora_doctor.train.sampler import Shown, noise, uniform
 
 ORDERS = 8  # of a caption's tags: enough that no order is learned, few enough to be cached
 DROPPED, CHOSEN, SHUFFLED = 1 << 40, 1 << 41, 1 << 42  # what a random number is for
-
-
-class Written(NamedTuple):
-    """The caption of an image as it stands in the data set; `file` is empty where it stands in none."""
-
-    text: str
-    file: str = ""
-    encoding: str = "utf-8"  # `unknown`: the bytes are no UTF-8, and `text` is a guess
-
-
-def written(data: Data, name: str) -> Written | None:
-    """The caption of one image; None where its file is missing or can't be read."""
-    if data.captions == "prompt":
-        return Written((data.prompt or "").strip())
-    stem = os.path.splitext(name)[0]
-    if data.captions == "filename":
-        return Written(os.path.basename(stem))
-    file = stem + data.caption_extension
-    try:
-        with open(Path(data.folder) / file, "rb") as stream:
-            content = stream.read(MAX_BYTES)
-    except OSError:
-        return None
-    text, encoding, _ = decoded(content)
-    return Written(text.strip(), file, encoding)
 
 
 def with_trigger(text: str, trigger: str | None) -> str:

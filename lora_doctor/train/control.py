@@ -76,7 +76,7 @@ def controls(data: Data, store: Cache) -> Controls:
                 f"{listed(lone)}; give both the same name, or leave them out"
             )
         wanted = sorted({each for name in data.names for each in own(name)})
-        facts = {image.name: image for image in scan(folder, wanted, store)}
+        facts = {image.name: image for image in scan(folder, wanted, store, apart=True)}
         for name in data.names:
             for each in own(name):
                 image = facts[each]

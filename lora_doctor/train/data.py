@@ -35,9 +35,9 @@ def data_of(plan: Plan, told: Mapping[str, Any], resolution: Any) -> tuple[Data,
         overruled = edges if told.get("buckets.resolution") else None
         found = tuple(_dataset(plan, number, edges, overruled) for number in range(len(plan.datasets)))
     else:
-        listing = list_folder(Path(folder), recursive=True)
+        listing = list_folder(Path(folder), recursive=True) if folder else None
         if listing is None:
-            raise SourceError(f"--data {folder}: is no folder that can be read")
+            raise SourceError(f"--data {folder or '(empty)'}: is no folder that can be read")
         control = _told_control(told)
         names = tuple(name for name in listing.images if not _inside(listing.folder / name, control))
         found = (Data(Path(folder).absolute(), names, resolution=edges, control=control),)

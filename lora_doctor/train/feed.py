@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, overload
@@ -30,7 +29,7 @@ from lora_doctor.train.encode import (
     read,
 )
 from lora_doctor.train.families import collate, control_name, micro_of
-from lora_doctor.train.images import Item, Picture, Told, content, items_of, read_pictures
+from lora_doctor.train.images import Collection, Item, Picture, content, items_of
 from lora_doctor.train.job import Job
 from lora_doctor.train.keeping import Other, every_other, others
 from lora_doctor.train.prompts import matrix, pairs, unrelated
@@ -314,6 +313,7 @@ class Prepared(NamedTuple):
 
 def prepare(
     job: Job,
+    found: Collection,
     sources: Sources,
     prompts: Sequence[str] = (),
     *,
@@ -321,23 +321,18 @@ def prepare(
     rank: int = 0,
     ranks: int = 1,
     row: tuple[int, int] | None = None,
-    examined: Told | None = None,
     tell: Tell | None = None,
     wait: Callable[[], None] = lambda: None,
-    first: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Prepared:
-    """Examine, split, encode and order a job's data.
+    """Split, encode and order a job's data, which `read_pictures` found.
 
     Captions are encoded together with the prompts that the run is watched with, and with `prompts`; `folder` is the
     cache; `row` is this rank's place among those that see different images, and their number, where some see the same;
-    `wait` is called when this rank's share is encoded, and returns when all ranks are; inside `first()` the
-    first rank comes before the others, which then find on disk what it examined.
+    `wait` is called when this rank's share is encoded, and returns when all ranks are.
 
     Raises:
-        SourceError: nothing to train on, an unreadable file, a full disk.
+        SourceError: an unreadable file, a full disk.
     """
-    with first():
-        found = read_pictures(job, tell=examined)
     apart = split(found.pictures, job.validation.held_out)
     trained = items_of(job, apart.train)
     items = [*trained, *items_of(job, apart.held_out)]

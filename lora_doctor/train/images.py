@@ -17,7 +17,7 @@ from PIL import Image
 
 from lora_doctor.dataset.arrays import Array
 from lora_doctor.dataset.cache import Cache
-from lora_doctor.dataset.decode import UndecodableError, decode, read_header
+from lora_doctor.dataset.decode import Header, UndecodableError, by_pillow, decode, read_header
 from lora_doctor.dataset.exam import EXAMINED
 from lora_doctor.dataset.facts import suffix
 from lora_doctor.dataset.imageset import Placed, listed
@@ -26,9 +26,10 @@ from lora_doctor.dataset.scan import scan
 from lora_doctor.dataset.together import together
 from lora_doctor.source.document import SourceError
 from lora_doctor.train.buckets import placed, shape_of
-from lora_doctor.train.captions import Written, variants, written
+from lora_doctor.train.captions import variants
 from lora_doctor.train.control import Control, View, controls, spare, viewing
 from lora_doctor.train.job import Data, Job
+from lora_doctor.train.written import Written, written
 
 Told = Callable[[str, int, int], None]  # a folder, images done, images in all
 
@@ -96,8 +97,9 @@ def read_pictures(job: Job, *, tell: Told | None = None, cache: Path | None = No
     pictures = tuple(picture._replace(group=groups.of(picture.digest)) for found, _ in read for picture in found)
     left_out = tuple(each for _, failed in read for each in failed)
     if not pictures:
-        why = f": {left_out[0][0]} {left_out[0][1]}" if left_out else ""
-        raise SourceError(f"none of the {len(left_out)} images can be trained on{why}")
+        named = "; ".join(f"{name} ({why})" for name, why in left_out[:3])
+        folders = ", ".join(dict.fromkeys(str(data.folder) for data in job.data))
+        raise SourceError(f"no image in {folders} can be trained on: {named}")
     return Collection(pictures, left_out, tuple(_notes(job, pictures, left_out)))
 
 
@@ -125,15 +127,16 @@ def _folder(
     data = job.data[place]
     readable = [name for name in data.names if suffix(name) in EXAMINED]
     title = data.folder.name
-    images = scan(
-        data.folder, readable, store, tell=None if tell is None else lambda done, whole: tell(title, done, whole)
-    )
+    telling = None if tell is None else lambda done, whole: tell(title, done, whole)
+    images = scan(data.folder, readable, store, tell=telling, apart=True)
     failed = [(name, "has a format that lora-doctor does not read") for name in set(data.names) - set(readable)]
     failed += [(image.name, image.error) for image in images if image.error]
     digests = {image.name: image.digest for image in images if not image.error}
-    for copies in together(images, store).copies:
+    for copies in together(images, store, apart=True).copies:
         groups.join([digests[name] for name in copies.names if name in digests])
     masks = _masks(data)
+    if data.masks is not None and not masks.keys() & {os.path.splitext(name)[0] for name in readable}:
+        raise SourceError(f"no mask in {data.masks} has the name of an image in {data.folder}: give both the same name")
     control = controls(data, store)
     failed += control.failed
     found = []
@@ -255,7 +258,7 @@ def _upright(data: bytes, place: Placed | None, name: str) -> Image.Image:
     halved = 0 if place is None or place.scale > 0.25 else min(3, math.floor(math.log2(0.5 / place.scale)))
     try:
         header = read_header(data)
-        image, alpha, _ = decode(data, header, halved)
+        image, alpha = _decoded(data, header, halved)
     except UndecodableError as error:
         raise SourceError(f"{name} can't be trained on: {error}") from None
     if alpha is not None:
@@ -263,6 +266,14 @@ def _upright(data: bytes, place: Placed | None, name: str) -> Image.Image:
         image = ((image * opaque + 255 * (255 - opaque)) // 255).astype(np.uint8)
     turned = Image.fromarray(image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1]))
     return _turned(turned, header.orientation)
+
+
+def _decoded(data: bytes, header: Header, halved: int) -> tuple[Array, Array | None]:
+    """By Pillow; by OpenCV, as in the exam, what it refuses for a wrong checksum and the like."""
+    try:
+        return by_pillow(data, header, halved)[:2]
+    except UndecodableError:
+        return decode(data, header, halved)[:2]
 
 
 TURNS = {

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lora_doctor.source.document import SourceError
 from lora_doctor.train.folder import RunFolder, note_failure, step_name
 
 STARTED_BY = "LORA_DOCTOR_STARTED_BY"  # in a process' environment: who started it, and has told what there was to tell
@@ -53,7 +54,13 @@ def together(arguments: Sequence[str], count: int, folder: RunFolder) -> int:
     """Run `lora-doctor train` with these arguments in so many processes; the exit code of the run.
 
     A process that was killed is told of, and noted in the run folder.
+
+    Raises:
+        SourceError: this machine has fewer cores.
     """
+    cores = os.cpu_count() or 1
+    if count > cores:
+        raise SourceError(f"{count} processes on {cores} cores: as many as there are GPUs (--num-processes N)")
     port = _free_port()
     command = [sys.executable, "-m", "lora_doctor.train", *arguments]
     started = [subprocess.Popen(command, env=_environment(i, count, port), **_apart()) for i in range(count)]

@@ -17,7 +17,7 @@ from lora_doctor.models.families import ENCODERS, FAMILIES
 from lora_doctor.models.header import Header, HeaderError, read_header
 from lora_doctor.models.identify import identify_header
 from lora_doctor.models.modules import Coverage, adapter_size
-from lora_doctor.train import companions
+from lora_doctor.train import companions, sound
 from lora_doctor.train.families import micro_of
 from lora_doctor.train.growth import phases
 from lora_doctor.train.job import BYTES, STATES, Job, Model, Precision
@@ -54,6 +54,8 @@ def preflight(job: Job) -> Preflight:
 
 
 def _checked(job: Job) -> Preflight:
+    sound.check(job)
+    _check_output(job)
     folder = _read("model.path", job.model.path)
     _check_pipeline(job, folder)
     parts = _parts(job, folder)
@@ -71,6 +73,19 @@ def _checked(job: Job) -> Preflight:
     coverage = reach(layers_of(shapes), job.adapter)
     _check_room(job, adapter_size(coverage.modules, job.adapter.rank).parameters)
     return Preflight(coverage, sum(map(math.prod, shapes.values())), divisor)
+
+
+def _check_output(job: Job) -> None:
+    """Samples in a folder of images would be trained on at the next start."""
+    output = job.output.absolute()
+    for data in job.data:
+        folders = [data.folder, *data.control, *([data.masks] if data.masks else [])]
+        inside = next((each for each in folders if each.absolute() in (output, *output.parents)), None)
+        if inside is not None:
+            where = "is" if inside.absolute() == output else "lies in"
+            why = f"{job.output} {where} the image folder {inside}"
+            why += ": its samples would be trained on at the next start"
+            raise UnfitError("output", f"{why}; give another --output")
 
 
 def _check_room(job: Job, parameters: int) -> None:

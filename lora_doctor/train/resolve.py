@@ -198,7 +198,7 @@ def _check(key: str, value: Value) -> None:
         raise SourceError(f"{key} = {value.value!r} ({value.reason}) is no {field.type.replace('|', ' or ')}")
     if _outside(field, value.value):
         low, high = field.minimum, field.maximum
-        bounds = f"at least {low:g}" if high is None else f"between {low or 0:g} and {high:g}"
+        bounds = f"at least {low:g}" if high is None else f"between {low or 0:g} and {high:.10g}"
         raise SourceError(f"{key} = {value.value!r} ({value.reason}) must be {bounds}")
 
 

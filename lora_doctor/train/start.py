@@ -15,13 +15,15 @@ from accelerate.utils import broadcast_object_list, set_seed
 
 from lora_doctor import __version__
 from lora_doctor.source.document import SourceError
-from lora_doctor.train import adapters, checkpoints, companions, exports, loading, optimizers, run, together
+from lora_doctor.train import adapters, checkpoints, companions, exports, loading, memory, optimizers, run, together
+from lora_doctor.train.cache import Store
 from lora_doctor.train.ema import Average
 from lora_doctor.train.encode import Tell, sources_of
 from lora_doctor.train.families import Family, Models
 from lora_doctor.train.feed import prepare
 from lora_doctor.train.folder import RunFolder, note_failure, rewind, step_name, write_json
 from lora_doctor.train.growth import Growing, Growth, grown
+from lora_doctor.train.images import read_pictures
 from lora_doctor.train.interrupt import Interrupt
 from lora_doctor.train.job import Job
 from lora_doctor.train.launch import rank
@@ -104,6 +106,9 @@ def assemble(
     accelerator = together.begun(_mixed(job))
     folder = RunFolder(job.output)
     set_seed(job.training.seed)
+    Store(job.memory.cache_folder or folder.cache)  # it can be written, or this is said before a weight is loaded
+    with together.first(accelerator):  # the others find on disk what it examined
+        images = read_pictures(job, tell=progress)
     family, models = loading.load(job, accelerator.device)
     for note in models.notes:
         say(note)
@@ -125,6 +130,7 @@ def assemble(
         optimizer = accelerator.prepare_optimizer(optimizer)
     encode = partial(
         prepare,
+        found=images,
         sources=sources_of(job, family, models),
         prompts=job.validation.prompts,
         folder=job.memory.cache_folder or folder.cache,
@@ -133,7 +139,6 @@ def assemble(
         row=(accelerator.process_index // job.memory.pipeline_stages, job.copies),
         tell=progress,
         wait=accelerator.wait_for_everyone,
-        first=partial(together.first, accelerator),
     )
     data = grown(job, encode, _agreed if accelerator.num_processes > 1 else None)
     if isinstance(data.steps, Growing) and accelerator.is_main_process:
@@ -155,11 +160,13 @@ def _agreed(starts: list[int]) -> list[int]:
 
 
 def _make_room(job: Job, models: Models) -> None:
-    """What was needed for encoding only leaves the device; it comes back where it is asked for."""
-    encoders = models.text_encoders if job.memory.cache_text else ()
-    for part in (*encoders, *([models.vae] if job.memory.cache_latents else [])):
-        if not getattr(part, "is_quantized", False):
-            part.to("cpu")
+    """The VAE leaves the device until samples are drawn; text encoders that nobody asks any more are given up."""
+    if job.memory.cache_latents:
+        models.vae.to("cpu")
+    if job.memory.cache_text and not job.adapter.text_encoder:
+        for encoder in models.text_encoders:
+            memory.emptied(encoder)
+    memory.give_back()
 
 
 def _gone_on(made: run.Run, checkpoint: Path | None) -> run.Run:

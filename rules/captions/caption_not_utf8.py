@@ -3,7 +3,8 @@ from collections.abc import Iterator
 from lora_doctor.captions.facts import Captions, counted, names
 from lora_doctor.rule import Finding, rule
 
-STRICT = ("sd-scripts", "kohya_ss", "ai-toolkit", "OneTrainer", "musubi-tuner")  # open(..., encoding="utf-8")
+# open(..., encoding="utf-8"); lora-doctor refuses the run
+STRICT = ("sd-scripts", "kohya_ss", "ai-toolkit", "OneTrainer", "musubi-tuner", "lora-doctor")
 
 
 @rule(level="error", evidence="source")

@@ -8,9 +8,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_doctor.train.captions import ORDERS, every_caption, shown_caption, variants, with_trigger, written
+from lora_doctor.train.captions import ORDERS, every_caption, shown_caption, variants, with_trigger
 from lora_doctor.train.job import Captions, Data
 from lora_doctor.train.sampler import Shown
+from lora_doctor.train.written import written
 
 words = st.text("abcdefgh ", min_size=1, max_size=8).map(str.strip).filter(bool)
 

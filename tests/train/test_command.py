@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
+from lora_doctor.lab import micro_klein
 from lora_doctor.train.folder import RunFolder, read_rows
 from tests.cli.conftest import Call
 
@@ -208,6 +210,54 @@ def test_a_recipe_is_one_command(tmp_path: Path, name: str, model: Path, call: C
     resolved = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert resolved["captions"]["trigger"] == "sks"
     assert resolved["precision"]["base"] == ("fp8" if name == "klein-fp8" else "bf16")
+
+
+def test_captions_of_another_encoding_are_refused(tmp_path: Path, call: Call) -> None:
+    """In lora-doctor's own words by the linter, of another trainer's config in a sentence; no weight is loaded."""
+    images = make_images(tmp_path / "images")
+    (images / "1.txt").write_bytes("a zwx ring in a café".encode("cp1252"))
+    (images / "3.txt").write_bytes("a zwx ring on a table".encode("utf-16-le"))  # without a mark
+    args = ["--data", "images", "--trigger", "zwx", "--steps", "1", "--output", "run"]
+    own = call("train", *args)
+    assert own.code == 1
+    assert "2 of 4 captions are not UTF-8 (1.txt, 3.txt; byte 0xe9 at 19): lora-doctor stops there" in own.out
+    (tmp_path / "pipe.toml").write_text(PIPE)
+    (tmp_path / "data.toml").write_text('resolutions = [64]\n[[directory]]\npath = "images"\n')
+    others = call("train", "pipe.toml", "--model", str(micro_klein()), "--steps", "1", "--output", "run")
+    assert others.code == 2, others.out + others.err
+    *_, sentence = others.err.strip().splitlines()
+    assert "2 of 4 captions in images are not UTF-8 (1.txt, 3.txt)" in sentence
+    assert not (tmp_path / "run").exists()
+    mend = re.search(r"`lora-doctor (dataset fix .*?)`", sentence)
+    assert mend is not None
+    assert call(*mend[1].split()).code == 0
+    assert (tmp_path / "images-mended" / "1.txt").read_text() == "a zwx ring in a café"
+    assert (tmp_path / "images-mended" / "3.txt").read_text() == "a zwx ring on a table"
+    anyway = call("train", *args, "--no-preflight")
+    assert anyway.code == 0, anyway.err
+    assert "captions are not UTF-8" in anyway.err
+
+
+PIPE = """
+output_dir = "run"
+dataset = "data.toml"
+epochs = 10
+save_every_n_epochs = 5
+micro_batch_size_per_gpu = 1
+[model]
+type = "flux2"
+diffusion_model = "/models/flux-2-klein-base-4b.safetensors"
+vae = "/models/ae.safetensors"
+text_encoders = [{path = "/models/qwen_3_4b.safetensors", type = "flux2"}]
+dtype = "bfloat16"
+[adapter]
+type = "lora"
+rank = 4
+dtype = "bfloat16"
+[optimizer]
+type = "adamw"
+lr = 1e-4
+"""
 
 
 DRY = """

@@ -11,10 +11,11 @@ import torch
 
 from lora_doctor.dataset.described import write_described
 from lora_doctor.source.document import SourceError
-from lora_doctor.train.captions import written
 from lora_doctor.train.encode import Sources
 from lora_doctor.train.feed import Prepared, prepare
+from lora_doctor.train.images import read_pictures
 from lora_doctor.train.job import Buckets, Captions, Job, Memory, Training, Validation
+from lora_doctor.train.written import written
 
 from .test_images import _own_cache, folder, job_of  # noqa: F401 (fixtures)
 
@@ -54,7 +55,7 @@ def _of(data: Prepared, name: str) -> torch.Tensor:
 
 def _prepared(job: Job, encoders: Encoders | None = None, **more: Any) -> Prepared:
     sources = (encoders or Encoders()).sources(**more.pop("sources", {}))
-    return prepare(job, sources, folder=job.output / "cache", **more)
+    return prepare(job, read_pictures(job), sources, folder=job.output / "cache", **more)
 
 
 @pytest.fixture

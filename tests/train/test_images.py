@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -206,5 +209,36 @@ def test_what_cannot_be_trained_on_is_told(folder: Path) -> None:
     assert found.notes[1] == "1 image without a caption file, trained with `zwx` alone: b.png"
     for name in ("a.png", "b.png"):
         (folder / name).unlink()
-    with pytest.raises(SourceError, match=r"none of the 2 images can be trained on: bad\.png not an image"):
+    with pytest.raises(SourceError, match=r"no image in .* can be trained on: bad\.png \(not an image"):
         read_pictures(job_of(folder))
+
+
+LEAN = """
+import sys
+from lora_doctor.cli import run
+code = run(sys.argv[1:])
+print(code, "cv2" in sys.modules, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_opencv_takes_no_memory_of_a_training_process(tmp_path: Path) -> None:
+    """Images are examined in other processes; here they are decoded by Pillow."""
+    write_described("\n".join(f"{n}.png: 64x64 photo\n{n}.txt: a zwx ring" for n in "abc"), tmp_path / "images")
+    ran = subprocess.run(
+        [sys.executable, "-c", LEAN, "train", "--data", "images", "--trigger", "zwx", "--steps", "1", "--output=run"],
+        cwd=tmp_path, env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert ran.stdout.splitlines()[-1:] == ["0 False True"], ran.stdout + ran.stderr
+
+
+def test_an_image_with_a_wrong_checksum_is_decoded_as_in_the_exam(folder: Path) -> None:
+    """Pillow refuses it, OpenCV does not, and the exam had nothing against it."""
+    write_described("a.png: 64x64 photo", folder)
+    data = bytearray((folder / "a.png").read_bytes())
+    place = data.index(b"IDAT") + 4 + int.from_bytes(data[data.index(b"IDAT") - 4 : data.index(b"IDAT")], "big")
+    data[place] ^= 0xFF
+    (folder / "a.png").write_bytes(data)
+    [item] = items_of(job := job_of(folder), read_pictures(job).pictures)
+    assert pixels(bytes(data), item.place).shape == (item.place.height, item.place.width, 3)

@@ -12,7 +12,19 @@ from typing import Any
 
 import pytest
 
-from lora_doctor.train.job import Adapter, Data, Job, Memory, Model, Precision, Timesteps, Training, Validation
+from lora_doctor.train.job import (
+    Adapter,
+    Data,
+    Job,
+    Memory,
+    Model,
+    Optimizer,
+    Precision,
+    Saving,
+    Timesteps,
+    Training,
+    Validation,
+)
 from lora_doctor.train.preflight import Preflight, preflight
 from lora_doctor.train.targets import UnfitError
 
@@ -171,7 +183,7 @@ def test_depthwise_convolutions_take_no_adapter(sana_folder: Path) -> None:
 @pytest.mark.parametrize(
     "parts, sentence",
     [
-        ({"data": (Data(Path(), (), resolution=(64, 100)),)},
+        ({"data": (Data(Path("images"), (), resolution=(64, 100)),)},
          "`data.0.resolution`: 100 px is no multiple of 8, which this model needs: 96 or 104"),
         ({"validation": Validation(size=(64, 60))}, "`validation.size`: 60 px"),
         ({"precision": Precision(base="fp8"), "memory": Memory(gradient_checkpointing=False)},
@@ -223,3 +235,26 @@ def test_a_disk_without_room_for_a_checkpoint_is_told_first(
     made = job(klein_folder)._replace(output=tmp_path / "run")
     with pytest.raises(UnfitError, match=r"`output`: a checkpoint takes 0\.\d MB, and the disk of .* 0\.0 MB left"):
         preflight(made)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"optimizer": Optimizer(learning_rate=float("nan"))}, "`optimizer.learning_rate`: nan is no number"),
+        ({"optimizer": Optimizer(betas=(0.9, 2.0))}, "`optimizer.betas`: [0.9, 2.0] should be two numbers"),
+        ({"adapter": Adapter(alpha=0)}, "`adapter.alpha`: 0 scales what is learned by nothing"),
+        ({"adapter": Adapter(alpha_pattern={"to_q": 0})}, "`adapter.alpha_pattern.to_q`: 0 scales"),
+        ({"validation": Validation(size=(64,))}, "`validation.size`: [64] should be width and height"),
+        ({"validation": Validation(strengths=("a",))}, "`validation.strengths`: ['a'] should be numbers"),
+        ({"timesteps": Timesteps(shift=-3)}, "`timesteps.shift`: -3 should be above 0"),
+        ({"saving": Saving(formats=("a1111",))}, "`saving.formats`: 'a1111' is none of diffusers"),
+        ({"output": Path("images") / "run"}, "lies in the image folder images"),
+        ({"output": Path("images")}, "is the image folder images"),
+        ({"data": (Data(Path("images"), (), repeats=0, resolution=(64,)),)}, "`data.0.repeats`: 0 leaves the folder"),
+        ({"data": (Data(Path("images"), (), resolution=(99999,)),)}, "99999 px is more than any model draws"),
+        ({"data": (Data(Path("images"), (), captions="prompt", resolution=(64,)),)}, "is the caption of every image"),
+    ],
+)
+def test_values_no_run_can_be_made_with(klein_folder: Path, change: dict[str, Any], sentence: str) -> None:
+    images = (Data(Path("images"), (), resolution=(64,)),)
+    assert sentence in refusal(job(klein_folder, **{"data": images, **change}))
