@@ -19,6 +19,7 @@ from lora_doctor.train.families import Family, Models
 from lora_doctor.train.job import Job, Memory, Model, Precision, Timesteps, Training
 from lora_doctor.train.layer import quicken
 from lora_doctor.train.storage import store_as, swap_blocks
+from lora_doctor.train.targets import UnfitError
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "fp8": torch.float8_e4m3fn}
 QUANTISED = ("int8", "nf4")
@@ -33,6 +34,7 @@ def load(job: Job, device: torch.device | str) -> tuple[Family, Models]:
     statistics lose digits in bf16.
     """
     family = families.family_named(job.model.family, str(job.model.path))
+    _check_quantised(job.precision)
     pipeline = _pipeline(job, family)
     pipeline.set_progress_bar_config(disable=True)
     if job.edits:
@@ -157,6 +159,18 @@ def _quantisation(precision: Precision, family: Family, compute: torch.dtype) ->
     from diffusers import PipelineQuantizationConfig
 
     return PipelineQuantizationConfig(quant_mapping=mapping)
+
+
+def _check_quantised(precision: Precision) -> None:
+    """diffusers' and transformers' bitsandbytes loaders refuse to work without a GPU (diffusers 0.42, bnb_quantizer).
+
+    Raises:
+        UnfitError: there is none.
+    """
+    for key in ("base", "text_encoder"):
+        stored = getattr(precision, key)
+        if stored in QUANTISED and not torch.cuda.is_available():
+            raise UnfitError(f"precision.{key}", f"{stored} weights are read on a GPU, and there is none: fp8 or bf16")
 
 
 def _bits(stored: str, compute: torch.dtype) -> dict[str, Any]:

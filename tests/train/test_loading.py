@@ -149,3 +149,10 @@ def test_a_broken_micro_file(klein_folder: Path, tmp_path: Path) -> None:
         load_folder(tmp_path / "klein")
     (tmp_path / "klein" / "lora_doctor.json").write_text(json.dumps([1]))
     load_folder(tmp_path / "klein")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("precision", [Precision("fp32", "int8", "fp32"), Precision("fp32", "fp32", "nf4")])
+def test_quantised_weights_need_a_gpu(klein_folder: Path, precision: Precision) -> None:
+    with pytest.raises(SourceError, match=r"`precision\.(base|text_encoder)`: .* and there is none: fp8 or bf16"):
+        loaded(klein_folder, precision, PLAIN)

@@ -223,7 +223,7 @@ def test_the_sentence_says_where_the_value_stands(klein_folder: Path) -> None:
     reasons = {"adapter.targets": "run.toml line 7", "buckets.resolution": "--resolution"}
     made = job(klein_folder, adapter=Adapter(targets=("q",)), reasons=reasons)
     assert refusal(made).startswith("`adapter.targets` (run.toml line 7): 'q' matches no layer")
-    made = job(klein_folder, data=(Data(Path(), (), resolution=(60,)),), reasons=reasons)
+    made = job(klein_folder, data=(Data(Path("images"), (), resolution=(60,)),), reasons=reasons)
     assert refusal(made).startswith("`data.0.resolution` (--resolution): 60 px is no multiple of 8")
 
 
