@@ -269,7 +269,7 @@ def _upright(data: bytes, place: Placed | None, name: str) -> Image.Image:
 
 
 def _decoded(data: bytes, header: Header, halved: int) -> tuple[Array, Array | None]:
-    """By Pillow; by OpenCV, as in the exam, what it refuses for a wrong checksum and the like."""
+    """By Pillow, as trainers do; what it refuses, as the exam did, by OpenCV."""
     try:
         return by_pillow(data, header, halved)[:2]
     except UndecodableError:
