@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from lora_doctor.captions.read import MAX_BYTES, decoded
@@ -50,7 +51,7 @@ def check_encoding(job: Job) -> None:
         strange = [each.file for each in found.values() if each is not None and each.encoding not in UNICODE]
         if strange:
             there = sum(each is not None for each in found.values())
-            mended = f"lora-doctor dataset fix {data.folder} --output {data.folder}-mended"
+            mended = f"lora-doctor dataset fix {quote(str(data.folder))} --output {quote(f'{data.folder}-mended')}"
             raise UnfitError(
                 f"data.{place}.folder",
                 f"{len(strange)} of {there} captions in {data.folder} {'is' if len(strange) == 1 else 'are'} not UTF-8 "

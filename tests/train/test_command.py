@@ -226,7 +226,8 @@ def test_captions_of_another_encoding_are_refused(tmp_path: Path, call: Call) ->
     others = call("train", "pipe.toml", "--model", str(micro_klein()), "--steps", "1", "--output", "run")
     assert others.code == 2, others.out + others.err
     *_, sentence = others.err.strip().splitlines()
-    assert "2 of 4 captions in images are not UTF-8 (1.txt, 3.txt)" in sentence
+    assert "2 of 4 captions in " in sentence
+    assert " are not UTF-8 (1.txt, 3.txt), and their letters would be guessed" in sentence
     assert not (tmp_path / "run").exists()
     mend = re.search(r"`lora-doctor (dataset fix .*?)`", sentence)
     assert mend is not None

@@ -244,8 +244,8 @@ def test_a_disk_without_room_for_a_checkpoint_is_told_first(
         ({"optimizer": Optimizer(betas=(0.9, 2.0))}, "`optimizer.betas`: [0.9, 2.0] should be two numbers"),
         ({"adapter": Adapter(alpha=0)}, "`adapter.alpha`: 0 scales what is learned by nothing"),
         ({"adapter": Adapter(alpha_pattern={"to_q": 0})}, "`adapter.alpha_pattern.to_q`: 0 scales"),
-        ({"validation": Validation(size=(64,))}, "`validation.size`: [64] should be width and height"),
-        ({"validation": Validation(strengths=("a",))}, "`validation.strengths`: ['a'] should be numbers"),
+        ({"validation": Validation(size=(64,))}, "`validation.size`: [64] should be width and height"),  # type: ignore[arg-type]
+        ({"validation": Validation(strengths=("a",))}, "`validation.strengths`: ['a'] should be numbers"),  # type: ignore[arg-type]
         ({"timesteps": Timesteps(shift=-3)}, "`timesteps.shift`: -3 should be above 0"),
         ({"saving": Saving(formats=("a1111",))}, "`saving.formats`: 'a1111' is none of diffusers"),
         ({"output": Path("images") / "run"}, "lies in the image folder images"),
