@@ -1,18 +1,21 @@
 """Training steps of full-size models on a GPU: time, peak memory and utilisation, 1024 px, bf16, LoRA with fused AdamW.
 
-    python benchmarks/train_gpu.py [--tiny] [--steps 12] [--only NAME...]
+    python benchmarks/train_gpu.py [--tiny] [--steps 12] [--only NAME...] [--minutes 9]
 
 Models are built from their configs with random weights on the device (nothing is loaded or fetched), and stepped by
 lora-doctor's own loop functions. Utilisation is model FLOPs (counted by torch once, without recomputation: the forward
 pass, gradients of activations, gradients of the adapter; frozen weights get none) per second, by what the card reaches
-in a bf16 product of 8192 x 8192 matrices. The table comes last; a model that fails has its reason there. `--tiny` tries
-the code with small models on a CPU. Ten minutes are enough for all of it.
+in a bf16 product of 8192 x 8192 matrices. "recomputed" is gradient checkpointing; "layers of PEFT" are the linear
+layers as diffusers and PEFT compute them. The table comes last, also where the run is ended early; a model that fails
+has its reason there. `--tiny` tries the code with small models on a CPU. Ten minutes are enough for all of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
+from peft.tuners import lora
 from torch.utils.flop_counter import FlopCounterMode
 
 from lora_doctor.train import adapters, families, optimizers, run
@@ -27,6 +31,7 @@ from lora_doctor.train.families import Models
 from lora_doctor.train.feed import Loaded
 from lora_doctor.train.folder import RunFolder
 from lora_doctor.train.job import Adapter, Job, Model, Optimizer, Training
+from lora_doctor.train.layer import quicken
 from lora_doctor.train.watch import Watchers
 
 KLEIN = {"patch_size": 1, "in_channels": 128, "attention_head_dim": 128, "timestep_guidance_channels": 256,
@@ -94,6 +99,10 @@ TINY = (
 )  # fmt: skip
 
 
+RECOMPUTED, PLAIN = "recomputed", "layers of PEFT"
+WAYS = ("", RECOMPUTED, PLAIN)
+
+
 class Result(NamedTuple):
     """One row: parameters, seconds per step (median), peak bytes, model FLOPs per step."""
 
@@ -108,9 +117,11 @@ def built(case: Case, device: torch.device, dtype: torch.dtype) -> tuple[Any, Mo
     import diffusers
 
     torch.set_default_dtype(dtype)
-    with device:
-        denoiser = getattr(diffusers, case.kind)(**case.config).requires_grad_(False)
-    torch.set_default_dtype(torch.float32)
+    try:
+        with device:
+            denoiser = getattr(diffusers, case.kind)(**case.config).requires_grad_(False)
+    finally:
+        torch.set_default_dtype(torch.float32)
     if case.family == "sdxl":
         scheduler = diffusers.DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     else:
@@ -119,12 +130,18 @@ def built(case: Case, device: torch.device, dtype: torch.dtype) -> tuple[Any, Mo
     return family, Models(None, denoiser, None, (), (), scheduler, device, dtype, 1024, 512)
 
 
-def made(case: Case, device: torch.device, dtype: torch.dtype, rank: int) -> run.Run:
-    """A run of one image, without a folder."""
+def made(case: Case, device: torch.device, dtype: torch.dtype, rank: int, *, plain: bool) -> run.Run:
+    """A run of one image, without a folder; `plain`: with the layers as diffusers and PEFT have them."""
     family, models = built(case, device, dtype)
+    if not plain:
+        quicken(models.denoiser)  # as `lora_doctor.train.loading` does
     job = Job(Path(), Model(Path(), case.family), (), Training(1), adapter=Adapter(rank=rank, alpha=float(rank)),
               optimizer=Optimizer("adamw", 1e-4))  # fmt: skip
     adapters.inject(family, models, job.adapter, dtype="fp32", seed=0)
+    if plain:
+        for layer in models.denoiser.modules():
+            if isinstance(layer, lora.Linear):
+                layer.__class__ = lora.Linear
     weights = adapters.trainable(family, models)
     optimizer = optimizers.build(job, [{"params": list(weights.values()), "lr": 1e-4}])
     return run.Run(job, RunFolder(Path()), family, models, weights, None, optimizer, None, Accelerator(),  # type: ignore[arg-type]
@@ -139,9 +156,9 @@ def step(one: run.Run, batch: Loaded, seed: int) -> None:
     one.optimizer.zero_grad(set_to_none=True)
 
 
-def measured(case: Case, device: torch.device, dtype: torch.dtype, steps: int, rank: int, *, recompute: bool) -> Result:
-    """One model's figures."""
-    one = made(case, device, dtype, rank)
+def measured(case: Case, device: torch.device, dtype: torch.dtype, steps: int, rank: int, how: str) -> Result:
+    """One model's figures, `how` being one of `WAYS`."""
+    one, recompute = made(case, device, dtype, rank, plain=how == PLAIN), how == RECOMPUTED
     edge = case.latents[1] * (8 if case.family == "sdxl" else 16)
     sizes = torch.tensor([[edge, edge, 0, 0, edge, edge]], dtype=torch.float32)
     batch = Loaded(torch.randn(1, *case.latents), case.prompts(), None, sizes, 1.0, ("",), (0,))
@@ -193,31 +210,52 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="small models, in fp32 on the CPU: tries the code")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="models, such as 'Klein 9B'")
+    parser.add_argument("--minutes", type=float, default=9.0, help="what begins later than this is left out")
     wanted = parser.parse_args()
     if not wanted.tiny and not torch.cuda.is_available():
         raise SystemExit("no GPU here: --tiny tries the code on the CPU")
     device, dtype = (torch.device("cpu"), torch.float32) if wanted.tiny else (torch.device("cuda"), torch.bfloat16)
-    rate = matmul_rate(device, dtype, 512 if wanted.tiny else 8192)
-    rows = []
-    for case in TINY if wanted.tiny else FULL:
-        if wanted.only and case.name not in wanted.only:
-            continue
-        for recompute in (False, True):
-            label = f"{case.name}{', recomputed' if recompute else ''}"
-            try:
-                found = measured(case, device, dtype, wanted.steps, wanted.rank, recompute=recompute)
-                share = found.flops / found.seconds / rate
-                peak = "" if wanted.tiny else f"{found.peak / 1e9:.1f} GB"
-                rows.append(f"| {label} | {found.parameters / 1e6:,.1f} M | {found.seconds * 1000:,.0f} | {peak} | "
-                            f"{found.flops / 1e12:.3g} T | {share:.1%} |")  # fmt: skip
-            except Exception as error:  # whatever it is, the other models have their turn
-                full = isinstance(error, torch.OutOfMemoryError)
-                why = "out of memory" if full else " ".join(f"{type(error).__name__}: {error}".split())[:100]
-                rows.append(f"| {label} | | {why} | | | |")
-            print(rows[-1], flush=True)
-            gc.collect()
-            torch.cuda.empty_cache()
+    begun, rate = time.monotonic(), matmul_rate(device, dtype, 512 if wanted.tiny else 8192)
+    rows: list[str] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as `timeout` ends it: with what there is
+    try:
+        for case in TINY if wanted.tiny else FULL:
+            for how in WAYS if not wanted.only or case.name in wanted.only else ():
+                if time.monotonic() - begun > 60 * wanted.minutes:
+                    rows.append(left_out(case, how, "no time left"))
+                else:
+                    rows.append(row(case, how, device, dtype, wanted, rate))
+                print(rows[-1], flush=True)
+                gc.collect()
+                torch.cuda.empty_cache()
+    finally:
+        table(rows, device, dtype, rate)
+
+
+def row(case: Case, how: str, device: torch.device, dtype: torch.dtype, wanted: argparse.Namespace, rate: float) -> str:
+    """A line of the table; of a model that fails, why."""
+    try:
+        found = measured(case, device, dtype, wanted.steps, wanted.rank, how)
+    except Exception as error:  # whatever it is, the other models have their turn
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:100]
+        return left_out(case, how, "out of memory" if isinstance(error, torch.OutOfMemoryError) else why)
+    share = found.flops / found.seconds / rate
+    peak = "" if wanted.tiny else f"{found.peak / 1e9:.1f} GB"
+    return (f"| {label(case, how)} | {found.parameters / 1e6:,.1f} M | {found.seconds * 1000:,.0f} | {peak} | "
+            f"{found.flops / 1e12:.3g} T | {share:.1%} |")  # fmt: skip
+
+
+def label(case: Case, how: str) -> str:
+    return case.name + (f", {how}" if how else "")
+
+
+def left_out(case: Case, how: str, why: str) -> str:
+    return f"| {label(case, how)} | | {why} | | | |"
+
+
+def table(rows: list[str], device: torch.device, dtype: torch.dtype, rate: float) -> None:
+    """Everything that was measured, last."""
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     kind = str(dtype).removeprefix("torch.")
     print(f"\n{name}: {rate / 1e12:.3g} TFLOP/s in a {kind} product, torch {torch.__version__}")

@@ -236,7 +236,7 @@ def test_captions_of_another_encoding_are_refused(tmp_path: Path, call: Call) ->
     assert (tmp_path / "images-mended" / "3.txt").read_text() == "a zwx ring on a table"
     anyway = call("train", *args, "--no-preflight")
     assert anyway.code == 0, anyway.err
-    assert "captions are not UTF-8" in anyway.err
+    assert " are not UTF-8 (1.txt, 3.txt)" in anyway.err
 
 
 PIPE = """
