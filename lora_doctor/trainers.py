@@ -53,6 +53,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("data parallel", "README.md (accelerate)"),
         "OneTrainer": Cell("data parallel", "modules/util/config/TrainConfig.py `multi_gpu`"),
         "diffusers": Cell("data parallel; FSDP for FLUX.2", "examples/dreambooth/train_dreambooth_lora_flux2_klein.py"),
+        "lora-doctor": Cell("data and pipeline parallel, FSDP2", "docs/scaling.md"),
     },
     "one model over several GPUs": {
         "diffusion-pipe": Cell("yes (`pipeline_stages`)", "train.py"),
@@ -62,6 +63,7 @@ READ: dict[str, dict[str, Cell]] = {
         "musubi-tuner": Cell("no", "training/trainer_base.py"),
         "OneTrainer": Cell("no", "modules/trainer/GenericTrainer.py"),
         "diffusers": Cell("sharded (FSDP) for FLUX.2", "examples/dreambooth/train_dreambooth_lora_flux2_klein.py"),
+        "lora-doctor": Cell("yes (`pipeline_stages`), or sharded (FSDP2)", "docs/scaling.md"),
     },
     "names in a Klein LoRA": {
         "diffusion-pipe": Cell("ComfyUI (`diffusion_model.`), no alpha", "models/base.py:704"),
