@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from itertools import combinations
@@ -113,13 +114,14 @@ def test_stages_of_sana(tmp_path: Path, sana_folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif((os.cpu_count() or 1) < 4, reason="a process takes a core")
 def test_copies_of_two_stages_see_different_images(tmp_path: Path, klein_folder: Path, whole: Path) -> None:
     args = ("--pipeline-stages", "2", "--num-processes", "4")
     same(whole, run(tmp_path, klein_folder, *args, accumulation=1))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "after"), [(1, 3), (2, 1)])
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_a_run_goes_on_with_another_number_of_stages(
     before: int, after: int, tmp_path: Path, klein_folder: Path, whole: Path
 ) -> None:
