@@ -23,7 +23,7 @@ def read_checkpoints(files: Files, found: Iterable[Checkpoint]) -> tuple[list[Ch
         try:
             adapter = examine(each.path)
         except AdapterError as error:
-            aside.append(Aside(name, error.sentence))
+            aside.append(Aside(name, error.sentence.removeprefix(f"{each.path.name} ")))
             continue
         step, epoch = told(adapter.file.metadata)
         read.append(
