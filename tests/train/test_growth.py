@@ -14,6 +14,7 @@ from lora_doctor.train.encode import sources_of
 from lora_doctor.train.feed import Prepared, prepare
 from lora_doctor.train.folder import RunFolder, read_rows
 from lora_doctor.train.growth import Growing, grown, level, phases
+from lora_doctor.train.images import read_pictures
 from lora_doctor.train.job import Growth, Job, Saving, Training
 from lora_doctor.train.loading import load
 from lora_doctor.train.monitors import Monitors
@@ -144,7 +145,8 @@ def test_latents_and_shift_are_those_of_the_size(tmp_path: Path, klein_folder: P
 
 def assembled(job: Job) -> Prepared:
     family, models = load(job, "cpu")
-    return grown(job, partial(prepare, sources=sources_of(job, family, models), folder=job.output / "cache"))
+    found, sources = read_pictures(job), sources_of(job, family, models)
+    return grown(job, partial(prepare, found=found, sources=sources, folder=job.output / "cache"))
 
 
 def test_a_plateau_brings_the_next_size(tmp_path: Path, klein_folder: Path) -> None:
