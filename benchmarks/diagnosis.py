@@ -1,10 +1,11 @@
 """How right `lora-doctor diagnose` is: labelled runs on the lab's pipelines, limits from some, figures of others.
 
     python benchmarks/diagnosis.py train --work DIR                     # micro Klein; stop and go on at any time
-    python benchmarks/diagnosis.py train --work DIR --family sdxl --model FOLDER
+    python benchmarks/diagnosis.py train --work DIR --family sdxl --model FOLDER      # and sana, with --unseen
     python benchmarks/diagnosis.py measure --work DIR                   # what the doctor sees of each run
     python benchmarks/diagnosis.py fit --work DIR                       # limits, into the table of signals
-    python benchmarks/diagnosis.py report --work DIR --output docs/diagnosis.md
+    python benchmarks/diagnosis.py report --work DIR --output docs/diagnosis.md --readme README.md
+    python benchmarks/diagnosis.py store --work DIR --output fixtures/runs/judged.json    # for the tests
 
 A case is one training; a run is what a user would have who stopped at one of its checkpoints, so a case of four
 checkpoints gives three runs (of two, three and four checkpoints). Runs are labelled by what came out, with the measures
@@ -18,34 +19,56 @@ import json
 import shutil
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lora_doctor.lab.labelled import Case
 from lora_doctor.lab.truth.outcome import LIMITS
 from lora_doctor.runs.facts import Curve, Run
-from lora_doctor.symptoms.calibrate import accused, as_limits, fit, lacking, scores
+from lora_doctor.source.document import SourceError
+from lora_doctor.symptoms.calibrate import Fitted, accused, as_limits, fit, lacking, scores
 from lora_doctor.symptoms.judged import Judged, from_data
 from lora_doctor.symptoms.signals import TABLE, read_specs
 from lora_doctor.write import write_beside
 
-RATE = 2e-3  # at which micro Klein learns a subject in 120 steps of batch 4, its contexts kept
+
+class Pace(NamedTuple):
+    """How a family's micro model learns a subject: rate at which 12 pictures are learned in 160 x `longer` steps of
+    batch 4, its contexts kept, and layers to train, where those of the recipe are too few.
+    """
+
+    rate: float
+    longer: float
+    targets: tuple[str, ...] = ()
+
+
+SANA = ("to_q", "to_k", "to_v", "to_out.0", "linear_1", "linear_2", "conv_inverted", "conv_point")
+PACES: Mapping[str, Pace] = {
+    "klein": Pace(2e-3, 1.0),
+    "sdxl": Pace(3e-3, 1.5),
+    "sana": Pace(1e-3, 1.5, SANA),
+}
 HEAD = """# How right diagnose is
 
-Labelled runs on the lab's micro {family}, made by
+{all} labelled runs on the lab's micro models, made by
 
     python benchmarks/diagnosis.py train --work DIR        # as long as you like; stops and goes on at any time
-    python benchmarks/diagnosis.py measure --work DIR
-    python benchmarks/diagnosis.py fit --work DIR          # the limits `micro ...` of lora_doctor/symptoms/signals.json
-    python benchmarks/diagnosis.py report --work DIR --output docs/diagnosis.md
+    python benchmarks/diagnosis.py train --work DIR --family sdxl --model fixtures/models/micro-sdxl
+    python benchmarks/diagnosis.py train --work DIR --family sana --model fixtures/models/micro-sana --unseen
+    python benchmarks/diagnosis.py measure --work DIR      # the same with --family and --model
+    python benchmarks/diagnosis.py fit --work DIR          # the limits `micro` of lora_doctor/symptoms/signals.json
+    python benchmarks/diagnosis.py report --work DIR --output docs/diagnosis.md --readme README.md
 
-So far: {fitted} runs of {fitted_trainings} trainings that limits were set on,
-{reported} runs of {reported_trainings} trainings with other subjects and seeds that no limit saw.
+| part | models | runs | trainings |
+|---|---|--:|--:|
+| limits were set on | micro Klein, micro SDXL | {fitted_runs} | {fitted_trainings} |
+| reported: other subjects and seeds | micro Klein, micro SDXL | {reported_runs} | {reported_trainings} |
+| a family that no limit saw | micro SANA | {unseen_runs} | {unseen_trainings} |
+
 A run is what a user has who stops at a checkpoint: a training of four checkpoints gives three runs, which are not
-independent. **This is a beginning, not a proof**: the aim is 120 runs of three families, and a symptom that fewer than
-three runs of a part have says nothing there. The limits hold for models of no known size (`micro`), as the lab's are;
-for real models signs carry over, levels may not.
+independent; a symptom that fewer than three runs of a part have says nothing there. The limits hold for models of no
+known size (`micro`), as the lab's are; for real models signs carry over, levels may not.
 
 Each run is labelled by what came out, told by the lab's ground truth (`lora_doctor/lab/truth/outcome.py`, with reasons)
 and written down before any verdict was looked at. Between the two limits a run is left open and counts on neither side.
@@ -60,54 +83,72 @@ open. Accused: any symptom but notes, and `anatomy-at-risk`. Files only: checkpo
 images held out in most trainings.
 """
 TIERS = ("files", "base")
+UNSEEN = ("sana",)  # the family that no limit sees
+WHAT = ("reported", "of a family that no limit saw", "the limits were set on")
+SEED = (  # the five symptoms that lora-doctor began with
+    "training-images-reproduced",
+    "anatomy-at-risk",
+    "colours-collapsed",
+    "prompt-ignored",
+    "artefacts-at-high-strength",
+)
+BEGIN, END = "<!-- figures of benchmarks/diagnosis.py -->", "<!-- end -->"
 STALE = 900.0  # seconds after which a case that is not done counts as abandoned
 SUBJECTS = (("robot", "mushroom"), ("rocket", "fish", "cottage"))  # for limits, for the report
 STYLES = (("sepia",), ("blueprint", "pastel"))
-CREATURES = (("lizard", "critter"), ("beetle",))
+CREATURES = (("lizard", "critter"), ("lizard", "beetle"))  # one alone is held out of pretraining
+LARGE: Mapping[str, Any] = {"adapter.rank": 64, "adapter.alpha": 64, "captions.dropout": 0.0}
 
 
-def cases(part: int, nth: int) -> Iterator[Case]:
+def cases(part: int, nth: int, pace: Pace) -> Iterator[Case]:
     """One round: every kind once. part 0 is for limits, 1 for the report."""
     subject, style = (names[part][nth % len(names[part])] for names in (SUBJECTS, STYLES))
     creature = CREATURES[part][nth % len(CREATURES[part])]
-    seed = 100 * part + nth
-    common: dict[str, Any] = {"seed": seed, "reported": part == 1}
-    yield Case("subject", subject, number=(12, 8, 16)[nth % 3], settings=_steps(160), **common)
-    yield Case("memorised", subject, number=3 + nth % 2, held=4 * (1 - nth % 2), settings=_steps(280, 1.5), **common)
-    yield Case("burnt", subject, settings=_steps(60, 60), **common)
-    yield Case("loud", subject, settings=_steps(80, 4) | {"adapter.alpha": (64, 32)[nth % 2]}, **common)
-    alike = _steps(120, 4) | {"adapter.rank": 64, "adapter.alpha": 64, "captions.dropout": 0.0}
-    yield Case("alike", subject, number=8, alike=True, settings=alike, **common)
-    yield Case("style", style, number=14, settings=_steps(80, 4), **common)
-    yield Case("creature", creature, number=4, settings=_steps(120, 4), **common)
-    yield Case("plain", subject, number=10, held=3, pool="plain", settings=_steps(80, 4), **common)
-    yield Case("under", subject, settings=_steps(60, 0.3), **common)
-    yield Case("stopped", subject, number=5, held=4 * (nth % 2), settings=_steps(60, 4), **common)
-    yield Case("hot", subject, settings=_steps(80, (10, 20, 40)[nth % 3]), **common)
-    one_tint = "monochrome" if part else "sepia"  # the limits' part knows no other told well
-    yield Case("tinted", one_tint, number=10, settings=_steps(80, 4), **common)
-    yield Case("palette", subject, number=10, pool="palette", settings=_steps(80, 4), **common)
-    yield Case("leak", subject, trigger="star", settings=_steps(80, 4), **common)
-    yield Case("logo", subject, number=8, pool="logo", settings=_steps(60, 4), **common)
-    yield Case("frozen", subject, frozen=0.3, settings=_steps(60, 4), **common)
-    yield Case("stalled", subject, settings=_steps(60, 0.05) | {"precision.adapter": "bf16"}, **common)
+
+    def case(kind: str, what: str, steps: int, times: float, **own: Any) -> Case:
+        told = _steps(pace, steps, times) | own.pop("also", {})
+        return Case(kind, what, seed=100 * part + nth, reported=part == 1, settings=told, **own)
+
+    yield case("subject", subject, 160, 1, number=(12, 8, 16)[nth % 3])
+    yield case("memorised", subject, 280, 1.5, number=3 + nth % 2, held=4 * (1 - nth % 2))
+    yield case("burnt", subject, 60, (15, 25)[nth % 2])
+    yield case("loud", subject, 80, 4, also={"adapter.alpha": (64, 32)[nth % 2]})
+    yield case("alike", subject, 120, 4, number=8, alike=True, also=LARGE)
+    yield case("one-ground", subject, 120, 2, number=8, alike=True, pool="plain", also=LARGE)
+    yield case("style", style, 80, 4, number=14)
+    yield case("creature", creature, 160, 4, number=4, held=4 * (nth % 2))
+    yield case("one-place", subject, 80, (4, 1)[nth % 2], number=8, alike=True, pool="logo", also=LARGE)
+    yield case("plain", subject, 80, 4, number=10, held=3, pool="plain")
+    yield case("under", subject, 60, 0.3)
+    yield case("stopped", subject, 60, 4, number=5, held=4 * (nth % 2))
+    yield case("hot", subject, 60, (10, 6)[nth % 2], also=LARGE)
+    yield case("limbs", ("critter", "beetle")[part], 240, 4, number=3, held=0, also=LARGE)
+    yield case("tinted", "monochrome" if part else "sepia", 80, 4, number=10)  # the limits' part knows no other
+    yield case("palette", subject, 80, 4, number=10, pool="palette")
+    yield case("leak", subject, 80, 4, trigger="star")
+    yield case("logo", subject, 60, 4, number=8, pool="logo")
+    yield case("frozen", subject, 60, 4, frozen=0.3)
+    yield case("stalled", subject, 60, 0.05, also={"precision.adapter": "bf16"})
 
 
-def _steps(steps: int, times: float = 1.0) -> dict[str, Any]:
+def _steps(pace: Pace, steps: int, times: float) -> dict[str, Any]:
     """A length with four checkpoints, and a rate."""
-    return {
-        "training.steps": steps,
-        "saving.every_steps": steps // 4,
-        "validation.every_steps": steps // 4,
-        "optimizer.learning_rate": RATE * times,
+    quarter = round(steps * pace.longer / 4)
+    told: dict[str, Any] = {
+        "training.steps": 4 * quarter,
+        "saving.every_steps": quarter,
+        "validation.every_steps": quarter,
+        "optimizer.learning_rate": pace.rate * times,
         "schedule.name": "constant",
     }
+    return told | ({"adapter.targets": list(pace.targets)} if pace.targets else {})
 
 
-def planned(rounds: int) -> list[Case]:
+def planned(options: argparse.Namespace) -> list[Case]:
     """All cases, both parts in turn, so that what is done when time runs out is balanced."""
-    both = [list(zip(cases(0, nth), cases(1, nth))) for nth in range(rounds)]
-    return [case for some in both for pair in some for case in pair]
+    pace = PACES[options.family]
+    both = [list(zip(cases(0, nth, pace), cases(1, nth, pace))) for nth in range(options.rounds)]
+    return [case for some in both for pair in some for case in pair if not options.unseen or case.reported]
 
 
 def train(options: argparse.Namespace) -> None:
@@ -122,7 +163,7 @@ def train(options: argparse.Namespace) -> None:
     quieten()
     root, model = options.work / options.family, options.model or micro_klein()
     wanted = [word for word in options.only.split(",") if word]
-    for case in planned(options.rounds):
+    for case in planned(options):
         folder = root / case.name
         if (folder / "done").exists() or (wanted and case.name not in wanted and case.kind not in wanted):
             continue
@@ -150,25 +191,39 @@ def train(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """What the doctor measures of every run, beside what is true of it: `judged.json` in the case's folder."""
-    for case in planned(options.rounds):
+    import torch
+
+    from lora_doctor.train.loading import quieten
+
+    torch.set_num_threads(1)
+    quieten()
+    for case in planned(options):
         folder = options.work / options.family / case.name
         if (folder / "done").exists() and (options.anew or not (folder / "judged.json").exists()):
-            rows = list(_measured(case, folder))
+            try:
+                rows = list(_measured(case, folder))
+            except SourceError as error:
+                print(f"{case.name}: {error}", flush=True)
+                continue
             write_beside(folder / "judged.json", json.dumps(rows).encode())
             print(f"{case.name}: {len(rows)} runs", flush=True)
 
 
 def _measured(case: Case, folder: Path) -> Iterator[dict[str, Any]]:
     from lora_doctor.lab.labelled import truths
+    from lora_doctor.lab.pretrain.attention import plain_attention
     from lora_doctor.lab.truth.outcome import labels, usable
-    from lora_doctor.runs.native import monitor_rows
+    from lora_doctor.probe.asked import ask
+    from lora_doctor.probe.questions import questions_of
     from lora_doctor.runs.read import read_run
     from lora_doctor.symptoms.judged import as_data, of_course
     from lora_doctor.symptoms.measure import examine
 
     found = truths(folder / "run")
     base, steps = found.pop(0), sorted(found)
-    run, rows = read_run(folder / "run"), monitor_rows(folder / "run")
+    run = read_run(folder / "run")
+    with plain_attention("cpu"):
+        rows = ask(run, questions_of(run, None, None), folder / "answers").rows
     for end in steps[1:]:
         best = max(found[step].taught for step in steps if step <= end)
         kept = tuple(step for step in steps if step <= end and usable(found[step], base, best))
@@ -196,59 +251,121 @@ def _cut(curve: Curve, end: int) -> Curve:
     return curve._replace(steps=curve.steps[:count], values=curve.values[:count], times=curve.times[:count])
 
 
-def stored(options: argparse.Namespace, tier: str) -> tuple[list[Judged], list[Judged]]:
-    """The measured runs of a tier: those for limits, and those for the report."""
-    parts: tuple[list[Judged], list[Judged]] = [], []
-    for path in sorted((options.work / options.family).glob("*/judged.json")):
+class Parts(NamedTuple):
+    """Measured runs of a tier: those limits were set on, those of the same families for the report, and those of a
+    family that no limit saw."""
+
+    fitted: list[Judged]
+    reported: list[Judged]
+    unseen: list[Judged]
+
+
+def stored(options: argparse.Namespace, tier: str) -> Parts:
+    """What is measured so far."""
+    parts = Parts([], [], [])
+    for path in sorted(options.work.glob("*/*/judged.json")):
         for row in json.loads(path.read_bytes()):
-            kind, reported = row.pop("kind"), row.pop("reported")
-            if row.pop("tier") == tier and kind:
-                parts[reported].append(from_data(row))
+            reported = row.pop("reported")
+            part = parts.unseen if path.parts[-3] in UNSEEN else parts.reported if reported else parts.fitted
+            row.pop("kind")
+            if row.pop("tier") == tier:
+                part.append(from_data(row))
     return parts
 
 
 def fit_limits(options: argparse.Namespace) -> None:
     """Limits from the first part, into the table of signals. The base model's tier sees every signal."""
-    runs, _ = stored(options, "base")
-    family = {run.family for run in runs}.pop()
-    source = f"lab, micro {family}: {len(runs)} runs of {len({run.name.split('@')[0] for run in runs})} trainings"
+    runs = stored(options, "base").fitted
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     for row in table["signals"].values():
-        for key in (f"micro {family}", "micro"):
-            row.get("limits", {}).pop(key, None)
-    found = fit(runs, "measured in the lab", source, read_specs(table))
-    for name, limits in as_limits(found, (f"micro {family}", "micro")).items():
-        table["signals"][name]["limits"] = {**limits, **table["signals"][name]["limits"]}
+        limits = row.get("limits", {})
+        row["limits"] = {key: limit for key, limit in limits.items() if not key.startswith("micro")}
+    found: list[Fitted] = []
+    for key, own in (("micro", "subject"), ("micro@style", "style")):
+        some = [run for run in runs if run.purpose == own]
+        families = " and ".join(sorted({str(run.family) for run in some}))
+        source = f"lab, micro {families}: {len(some)} {own} runs of {_trainings(some)} trainings"
+        each = fit(some, "measured in the lab", source, read_specs(table))
+        for name, limits in as_limits(each, (key,)).items():
+            table["signals"][name]["limits"] = {**limits, **table["signals"][name]["limits"]}
+        found += each
     write_beside(TABLE, (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode())
-    for each in found:
-        print(f"{each.symptom}: {each.signal} {each.limit.alarm:g} ({each.hits}/{each.ill}, {each.false}/{each.well})")
+    for one in found:
+        print(f"{one.symptom}: {one.signal} {one.limit.alarm:g} ({one.hits}/{one.ill}, {one.false}/{one.well})")
     for symptom, why in lacking(runs).items():
         print(f"{symptom}: no limit, {why}")
 
 
 def report(options: argparse.Namespace) -> None:
-    """The figures, as Markdown."""
+    """The figures, as Markdown; and the few that the README quotes, where it is given."""
     lines: list[str] = [_head(options)]
     for tier, title in zip(TIERS, ("Files only", "With the base model")):
-        fitted, reported = stored(options, tier)
-        for runs, what in ((reported, "reported"), (fitted, "the limits were set on")):
+        parts = stored(options, tier)
+        for runs, what in zip((parts.reported, parts.unseen, parts.fitted), WHAT):
             if runs:
                 lines += [f"### {title}: {len(runs)} runs {what}", "", *_figures(runs), ""]
     text = "\n".join(lines)
     print(text)
     if options.output:
         write_beside(options.output, text.encode())
+    if options.readme:
+        before, _, rest = options.readme.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        write_beside(options.readme, f"{before}{BEGIN}\n{_summary(options)}\n{END}{after}".encode())
+
+
+def store(options: argparse.Namespace) -> None:
+    """The last run of every training of the first round, for the tests."""
+    rows = []
+    for path in sorted(options.work.glob("*/*/judged.json")):
+        if path.parent.name.rpartition("-")[2] in ("0", "100"):
+            found = json.loads(path.read_bytes())
+            unseen = path.parts[-3] in UNSEEN
+            rows += [{**row, "unseen": unseen} for row in found if row["name"] == found[-1]["name"]]
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    write_beside(options.output, f"[\n{lines}\n]\n".encode())
 
 
 def _head(options: argparse.Namespace) -> str:
     """What was trained, what counts as what, and what the figures can't say."""
-    fitted, reported = stored(options, "base")
-    counts = [(len(runs), len({run.name.split("@")[0] for run in runs})) for runs in (fitted, reported)]
+    parts = stored(options, "base")
     rows = "\n".join(f"| {name} | {each.present:g} | {each.absent:g} |" for name, each in LIMITS.items())
-    return HEAD.format(
-        fitted=counts[0][0], fitted_trainings=counts[0][1], reported=counts[1][0], reported_trainings=counts[1][1],
-        family=options.family, rows=rows,
-    )  # fmt: skip
+    counts = {f"{name}_runs": len(runs) for name, runs in parts._asdict().items()}
+    trainings = {f"{name}_trainings": _trainings(runs) for name, runs in parts._asdict().items()}
+    return HEAD.format(all=sum(counts.values()), **counts, **trainings, rows=rows)
+
+
+def _trainings(runs: Sequence[Judged]) -> int:
+    return len({(run.family, run.name.split("@")[0]) for run in runs})
+
+
+def _summary(options: argparse.Namespace) -> str:
+    """The few figures that a reader of the README wants, of runs that no limit saw."""
+    columns = [(title, runs) for tier, title in zip(TIERS, ("files only", "with the base model"))
+               for runs in stored(options, tier)[1:] if runs]  # fmt: skip
+    ends = ("", ", unseen family")
+    heads = [f"{title}{ends[place % 2]} ({len(runs)} runs)" for place, (title, runs) in enumerate(columns)]
+    rows = [f"| found | {' | '.join(heads)} |", "|---|" + "--:|" * len(columns)]
+    told = [scores(runs) for _, runs in columns]
+    for symptom in SEED:
+        cells = [f"{each[symptom].found} of {each[symptom].ill}" for each in told]
+        rows.append(f"| `{symptom}` | {' | '.join(cells)} |")
+    healthy = [[bool(_wrongly(run)) for run in runs if run.healthy] for _, runs in columns]
+    rows.append(f"| healthy runs accused | {' | '.join(f'{sum(each)} of {len(each)}' for each in healthy)} |")
+    picks = [_picks(runs) for _, runs in columns]
+    rows.append(f"| the picked checkpoint is worth keeping | {' | '.join(f'{a} of {b}' for a, b in picks)} |")
+    return "\n".join(rows)
+
+
+def _wrongly(run: Judged) -> list[str]:
+    """Symptoms that the doctor finds in a run, and that are not left open."""
+    return [name for name in accused(run) if name in run.present or name not in LIMITS]
+
+
+def _picks(runs: Sequence[Judged]) -> tuple[int, int]:
+    """Picks that are worth keeping, of those made in runs that have a checkpoint worth keeping."""
+    made = [run.pick in run.usable for run in runs if run.usable and run.pick is not None]
+    return sum(made), len(made)
 
 
 def _figures(runs: list[Judged]) -> Iterator[str]:
@@ -259,18 +376,17 @@ def _figures(runs: list[Judged]) -> Iterator[str]:
         counts = f"{each.ill} | {each.found} | {each.missed} | {each.open} | {recall} | {each.well} | {each.accused}"
         yield f"| {symptom} | {counts} |"
     healthy = [run for run in runs if run.healthy]
-    wrong = {run.name: names for run in healthy if (names := accused(run))}
+    wrong = {f"{run.family} {run.name}": names for run in healthy if (names := _wrongly(run))}
     share = f" ({len(wrong) / len(healthy):.0%})" if healthy else ""
     yield ""
     yield f"Healthy runs accused: {len(wrong)} of {len(healthy)}{share}."
     for name, names in wrong.items():
         yield f"- {name}: {', '.join(names)}"
-    windows = [run for run in runs if run.usable and run.pick is not None]
-    right = sum(run.pick in (run.usable or ()) for run in windows)
-    if windows:
+    right, made = _picks(runs)
+    if made:
         missing = sum(bool(run.usable) and run.pick is None for run in runs)
         yield ""
-        of = f"{right} of {len(windows)} runs ({right / len(windows):.0%})"
+        of = f"{right} of {made} runs ({right / made:.0%})"
         yield f"The picked checkpoint is worth keeping in {of} that have one; in {missing} more nothing was picked."
 
 
@@ -280,7 +396,7 @@ def _abandoned(folder: Path) -> bool:
     return time.time() - newest > STALE
 
 
-DOING: Mapping[str, Any] = {"train": train, "measure": measure, "fit": fit_limits, "report": report}
+DOING: Mapping[str, Any] = {"train": train, "measure": measure, "fit": fit_limits, "report": report, "store": store}
 
 
 def main() -> None:
@@ -291,8 +407,10 @@ def main() -> None:
     parser.add_argument("--family", default="klein")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--unseen", action="store_true", help="of a family that no limit may see: the reported part")
     parser.add_argument("--only", default="", help="kinds, with commas")
-    parser.add_argument("--output", type=Path, help="of the report")
+    parser.add_argument("--output", type=Path, help="of the report, or of the stored runs")
+    parser.add_argument("--readme", type=Path, help="where the report's main figures stand between two comments")
     parser.add_argument("--anew", action="store_true", help="measure again what was measured")
     options = parser.parse_args()
     DOING[options.what](options)

@@ -42,7 +42,7 @@ from .world.render import Picture, render
 from .world.scene import Scene, caption, random_scene
 from .world.vocabulary import CREATURES, HELD_OUT_STYLES, SUBJECTS
 
-NEW, OTHER, AGAIN, STRONGER = 8, 8, 6, 4  # pictures of each kind; of creatures more new ones
+NEW, OTHER, AGAIN, STRONGER = 12, 20, 20, 6  # pictures of each kind; of creatures more new ones
 SAMPLER_STEPS: Final = 8  # micro Klein obeys as well as with 16 (24 prompts: subject, colour, place and legs all right)
 _DRAW: Final = 500_000  # seeds of contexts and prompts that no training saw
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -96,11 +96,11 @@ def contexts(case: Case, number: int) -> list[Scene]:
 
 
 def others(case: Case, number: int) -> list[Scene]:
-    """Scenes of prompts without what is taught, half of them creatures; a trigger that is a word of the world is used
-    in its usual sense."""
+    """Scenes of prompts without what is taught, two thirds of them creatures, whose legs can be counted; a trigger that
+    is a word of the world is used in its usual sense."""
     rng = random.Random(2 * _DRAW + case.seed)
     usual = (case.trigger,) if case.trigger in SUBJECTS else SUBJECTS
-    return [random_scene(rng, tuple(CREATURES) if i % 2 else usual) for i in range(number)]
+    return [random_scene(rng, tuple(CREATURES) if i % 3 else usual) for i in range(number)]
 
 
 def _scene(case: Case, rng: random.Random) -> Scene:
@@ -183,7 +183,7 @@ class Truths:
     def __init__(self, case: Case, samples: Samples) -> None:
         """`samples` draws the sweep of strengths at every checkpoint too: each may be the end of a shorter run."""
         self._case, self._samples = case, samples
-        number = 2 * NEW if case.what in ("lizard", *CREATURES) else NEW
+        number = 16 if case.what in ("lizard", *CREATURES) else NEW
         self._new, self._other = contexts(case, number), others(case, OTHER)
         self._training: list[Scene] = []
 

@@ -2,6 +2,9 @@
 
     sensitivity   mean distance between the predictions for two prompts on the same noise, as a share of the base
                   model's: far below 1, the image no longer depends on the prompt
+    obeyed        what is left of the difference that two prompts make in the base model, along it: 1 is all of it, 0
+                  none; of prompts that call what is taught, and of unrelated ones. A prompt that changes the image as
+                  much as ever, but no longer to what it says, counts here and not in the sensitivity
     drift         root mean square of the change, as a share of the base's prediction: of prompts that call what is
                   taught, and of unrelated ones, where it is what was forgotten
     leakage       change without the trigger by change with it: 1, the trigger says nothing
@@ -44,6 +47,8 @@ class Measured(NamedTuple):
     drift_unrelated: float | None
     leakage: float | None
     gain: float | None
+    obeyed: float | None = None
+    obeyed_unrelated: float | None = None
 
 
 class PromptProbe:
@@ -100,6 +105,8 @@ class PromptProbe:
             _share(_size(change, others), _size([each.predicted for each in self._base], others)),
             _share(_size(change, plain), moved),
             self._gain(family, models, now, taught),
+            self._obeyed(now, 0, len(self._asking.taught)),
+            self._obeyed(now, first + 2 * len(self._asking.pairs), len(self._asking.unrelated)),
         )
 
     def _places(self, first: int, length: int, step: int = 1) -> list[int]:
@@ -110,6 +117,16 @@ class PromptProbe:
     def _sensitivity(self, nth: int, now: Sequence[Answer]) -> float | None:
         taught = range(nth * self._count, nth * self._count + len(self._asking.taught))
         return _share(_apart([now[i].predicted for i in taught]), _apart([self._base[i].predicted for i in taught]))
+
+    def _obeyed(self, now: Sequence[Answer], first: int, length: int) -> float | None:
+        """Mean over the noise levels."""
+        found = []
+        for nth in range(len(self._sigmas)):
+            own = range(nth * self._count + first, nth * self._count + first + length)
+            answers_now, before = ([each[i].predicted for i in own] for each in (now, self._base))
+            found.append(_along(answers_now, before))
+        known = [each for each in found if each is not None]
+        return sum(known) / len(known) if known else None
 
     def _gain(self, family: Family, models: Models, now: Sequence[Answer], places: Sequence[int]) -> float | None:
         along, whole = 0.0, 0.0
@@ -160,6 +177,17 @@ def _apart(tensors: Sequence[Tensor]) -> float:
     """Mean distance of two of them."""
     pairs = [(one, other) for nth, one in enumerate(tensors) for other in tensors[nth + 1 :]]
     return sum(float((one - other).square().mean().sqrt()) for one, other in pairs) / len(pairs) if pairs else 0.0
+
+
+def _along(now: Sequence[Tensor], before: Sequence[Tensor]) -> float | None:
+    """The part of the differences between `before` that is still there in `now`, by their squares; None of fewer than
+    two, or where they do not differ."""
+    if len(before) < 2:
+        return None
+    still, whole = (torch.stack(list(each)).double() for each in (now, before))
+    still, whole = (each - each.mean(0) for each in (still, whole))
+    size = float(whole.square().sum())
+    return float((still * whole).sum()) / size if size > 0 else None
 
 
 def _centred(image: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from lora_doctor.train.prompts import Asks
 from lora_doctor.train.resolve import resolve
 from lora_doctor.train.split import split
 
-VERSION = 1  # of what is asked, and how answers are kept
+VERSION = 2  # of what is asked, and how answers are kept
 
 
 class Questions(NamedTuple):

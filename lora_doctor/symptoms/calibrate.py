@@ -1,10 +1,10 @@
 """Limits from runs whose symptoms are known: for each signal the value that tells the most ill runs from the others.
 
-A signal is fitted for a symptom whose rule looks at it first (its main signals). The limit lies where recall less the
-share of false accusations is largest, in the middle of the gap between two runs, and never where it accuses a run
-without any symptom. Its weight is the likelihood ratio that was seen, with half a run added to each count (Jeffreys),
-so that few runs never make a weight large. Of each kind of evidence the best signal counts whole; others can't accuse
-alone, since they err on the same runs.
+A signal is fitted for a symptom whose rule looks at it first (its main signals). The limit lies where recall less
+twice the share of false accusations is largest, in the middle of the gap between two runs, and never where it accuses a
+run without any symptom. Its weight is the likelihood ratio that was seen, with half a run added to each count
+(Jeffreys), so that few runs never make a weight large. Of each kind of evidence the best signal counts whole, if it
+accuses few; others can't accuse alone, since they err on the same runs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from lora_doctor.symptoms.judged import Judged, verdicts
 from lora_doctor.symptoms.signals import Limit, Signal, Spec, judged_value, specs
 
 FEWEST = 3  # runs with a symptom, and without any, that a limit takes
+WRONG = 2.0  # false accusations by which recall is paid for: of several signals that can accuse, each adds its own
+RARE = 0.06  # share of runs without a symptom that a signal may raise and still accuse alone
 USEFUL = 0.3  # recall less false accusations below which a signal tells nothing of a symptom
 MOST, ALONE, BESIDE = 1.5, 0.9, 0.6  # weights: the most there is, what accuses alone, and what can't
 COUNTED = ("anatomy-at-risk",)  # a note, since no body is measured, and yet one of the symptoms that are looked for
@@ -112,7 +114,7 @@ def _fitted(symptom: str, name: str, judged: _Evidence) -> Fitted | None:
     if certain or min(len(ill), len(well)) < FEWEST:
         return None
     sign = -1.0 if spec.lower else 1.0
-    healthy = judged.measured(spec, lambda run: run.healthy)
+    healthy = judged.measured(spec, lambda run: run.healthy and run.present.get(symptom) is False)
     at = _threshold(*([sign * value for value in each] for each in (ill, well, healthy)))
     hits, false = (sum(sign * value >= at for value in each) for each in (ill, well))
     limit = Limit(
@@ -169,14 +171,14 @@ def _behind(signal: Signal, spec: Spec) -> int:
 
 
 def _threshold(ill: Sequence[float], well: Sequence[float], healthy: Sequence[float]) -> float:
-    """Where recall less false accusations is largest, above every healthy run; larger values are worse."""
+    """Where recall less `WRONG` times false accusations is largest, above every healthy run; larger is worse."""
     values = sorted({*ill, *well})
     floor = max(healthy, default=-math.inf)
     middles = [(a + b) / 2 for a, b in pairwise(values)]
     possible = [middle for middle in middles if middle > floor] or [values[-1] + abs(values[-1]) * 0.1 + 1e-9]
 
     def gain(at: float) -> float:
-        return sum(v >= at for v in ill) / len(ill) - sum(v >= at for v in well) / len(well)
+        return sum(v >= at for v in ill) / len(ill) - WRONG * sum(v >= at for v in well) / len(well)
 
     return max(possible, key=lambda at: (round(gain(at), 6), at))
 
@@ -201,7 +203,7 @@ def _ranked(found: Sequence[Fitted], table: Mapping[str, Spec]) -> Iterator[Fitt
         limit = each.limit
         if each.gain < USEFUL:
             limit = limit._replace(weight=SILENT, clean=0.0)
-        elif best[each.symptom, table[each.signal].kind] is each:
+        elif best[each.symptom, table[each.signal].kind] is each and each.false <= RARE * each.well:
             limit = limit._replace(weight=max(ALONE, limit.weight))
         else:
             limit = limit._replace(weight=min(BESIDE, limit.weight), clean=min(0.2, limit.clean))

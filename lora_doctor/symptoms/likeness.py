@@ -287,7 +287,8 @@ def _recalled(samples: Side, found: Sequence[_Found]) -> tuple[Signal, ...]:
         return ()
     steps = tuple(sorted(by_step))
     values = tuple(float(np.median(by_step[step])) for step in steps)
-    return (Signal("recall", steps, values, tuple(len(by_step[step]) for step in steps), 1.0, "step 0"),)
+    counts = tuple(len(by_step[step]) for step in steps)
+    return tuple(Signal(name, steps, values, counts, 1.0, "step 0") for name in ("recall", "unlearned"))
 
 
 def _signals(

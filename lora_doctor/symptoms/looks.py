@@ -64,6 +64,7 @@ def looks(looked: Looked, training: Array | None) -> tuple[Signal, ...]:
     if first is not None:
         found += _against_first(looked, places, first)
         found.append(_knee(looked, places[first]))
+    found.append(_turned_up(looked))
     found.append(_frozen(looked, places))
     found.append(_blank(looked, places))
     return tuple(signal for signal in found if signal is not None and signal.at)
@@ -135,10 +136,7 @@ def _knee(looked: Looked, base: Sequence[int]) -> Signal | None:
     says nothing of what lies above.
     """
     last = max((s.step for s in looked.samples if s.step is not None and s.strength > 1), default=None)
-    swept: dict[float, list[int]] = defaultdict(list)
-    for place, sample in enumerate(looked.samples):
-        if sample.step == last and sample.strength >= 1 and looked.pixels["ok"][place]:
-            swept[sample.strength].append(place)
+    swept = _strengths_at(looked, last)
     ones = _slots(looked, swept.get(1.0, ()))
     knee, count = 1.0, 0
     for strength in sorted(each for each in swept if each > 1):
@@ -154,6 +152,35 @@ def _knee(looked: Looked, base: Sequence[int]) -> Signal | None:
             return None
     assert last is not None, "there are strengths above 1"
     return Signal("strength_knee", (last,), (knee,), (count,), max(swept), "the highest sampled")
+
+
+def _turned_up(looked: Looked) -> Signal | None:
+    """Change of a prompt's picture from strength 1 to the one next to `HIGH`, at every step that was swept.
+
+    In the lab's runs a LoRA whose prompts are still obeyed at 1.5 changes a picture by 0.1 at most.
+    """
+    rows = []
+    for step in sorted({each.step for each in looked.samples if each.step is not None and each.strength > 1}):
+        swept = _strengths_at(looked, step)
+        strength = min((each for each in swept if each > 1), key=lambda each: abs(each - HIGH), default=None)
+        if strength is None or abs(strength - HIGH) > 0.25 or not swept.get(1.0):
+            continue
+        ones, high = _slots(looked, swept[1.0]), _slots(looked, swept[strength])
+        pairs = [(ones[slot], place) for slot, place in high.items() if slot in ones]
+        if len(pairs) >= FEWEST:
+            before, after = (thumbs(looked.pixels[[pair[side] for pair in pairs]]) for side in (0, 1))
+            rows.append((step, float(np.median(1 - (before * after).sum(1))), len(pairs)))
+    steps, values, counts = (tuple(each) for each in zip(*rows)) if rows else ((), (), ())
+    return Signal("turned_up", steps, values, counts, 0.0, "strength 1")
+
+
+def _strengths_at(looked: Looked, step: int | None) -> dict[float, list[int]]:
+    """Samples of one step by strength, from 1 on."""
+    swept: dict[float, list[int]] = defaultdict(list)
+    for place, sample in enumerate(looked.samples):
+        if sample.step == step and sample.strength >= 1 and looked.pixels["ok"][place]:
+            swept[sample.strength].append(place)
+    return swept
 
 
 def _apart(pixels: Array, pairs: Sequence[tuple[int, int]], base: Sequence[int], name: str) -> float:
@@ -240,8 +267,10 @@ def _against_first(looked: Looked, places: Places, first: int) -> list[Signal | 
             continue
         moved = 1 - (old * new).sum(1)
         rows["response"].append((step, float(np.median(moved)), len(shared)))
+        unseen = [i for i, key in enumerate(shared) if looked.samples[before[key]].kind != "training"]
+        rows["moved"].append((step, float(np.median(moved[unseen or slice(None)])), len(unseen) or len(shared)))
         rows["leak"] += _leak(looked, step, shared, before, moved)
-    against = {"diversity": 1.0, "sameness": 0.0, "response": 0.0, "leak": 1.0}
+    against = {"diversity": 1.0, "sameness": 0.0, "response": 0.0, "moved": 0.0, "leak": 1.0}
     return [
         Signal(
             name,

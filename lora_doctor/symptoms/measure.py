@@ -99,7 +99,7 @@ def family_of(run: Run) -> str | None:
 def micro_of(run: Run) -> bool:
     """Whether the checkpoints have a family's names and the shapes of none of its known sizes."""
     found = [each.adapter.identity for each in run.checkpoints if each.adapter]
-    return bool(found) and all(each.family is None and each.names_of and not each.candidates for each in found)
+    return bool(found) and all(each.certainty == "unknown" and each.names_of and not each.candidates for each in found)
 
 
 def _with_kinds(run: Run, trigger: str) -> Run:

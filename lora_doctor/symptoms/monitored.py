@@ -60,7 +60,7 @@ def _strengths(rows: Rows) -> Iterator[Signal]:
 
 def _answers(rows: Rows) -> Iterator[Signal]:
     """What prompts without the trigger, and unrelated ones, do; and how much of the change only strengthens."""
-    points: dict[str, dict[int, float]] = {"gating": {}, "drift": {}, "gain": {}}
+    points: dict[str, dict[int, float]] = {name: {} for name in _AGAINST}
     for row in rows:
         if row.get("monitor") != "prompts" or not row.get("step"):
             continue
@@ -68,14 +68,24 @@ def _answers(rows: Rows) -> Iterator[Signal]:
         found = {"gating": _number(row.get("leakage")), "drift": other / own if own and other is not None else None}
         gain = _number(row.get("gain"))
         found["gain"] = abs(gain) if gain is not None else None
+        found["prompt_effect"] = _number(row.get("obeyed"))
+        found["unrelated_effect"] = _number(row.get("obeyed_unrelated"))
         for name, value in found.items():
             if value is not None:
                 points[name][int(row["step"])] = value
-    against = {"gating": "prompts with the trigger", "drift": "the LoRA's own prompts", "gain": "no change"}
     for name, values in points.items():
         if values:
             at = tuple(sorted(values))
-            yield Signal(name, at, tuple(values[s] for s in at), (ASKED,) * len(at), 1.0, against[name])
+            yield Signal(name, at, tuple(values[s] for s in at), (ASKED,) * len(at), 1.0, _AGAINST[name])
+
+
+_AGAINST = {
+    "gating": "prompts with the trigger",
+    "drift": "the LoRA's own prompts",
+    "gain": "no change",
+    "prompt_effect": "the base model",
+    "unrelated_effect": "the base model",
+}
 
 
 def _number(value: object) -> float | None:

@@ -54,7 +54,7 @@ class Spec(NamedTuple):
         micro: a model of no known size, where the lab's own limits come first: what a small model gains of its loss by
         learning is far more than what a large one gains.
         """
-        small = (f"micro {family}@{purpose}", f"micro {family}", "micro") if micro else ()
+        small = (f"micro {family}@{purpose}", f"micro {family}", f"micro@{purpose}", "micro") if micro else ()
         for key in (*small, f"{family}@{purpose}", f"@{purpose}", f"{family}", "any"):
             if key in self.limits:
                 return self.limits[key]

@@ -38,7 +38,7 @@ def check(course: Course):
     alpha = course.halved("network.alpha")
     yield course.weigh(
         f"artefacts above a strength of {knee.value:g}" if knee else "the change breaks away at high strength",
-        main=("strength_knee", "strength_response"),
+        main=("strength_knee", "turned_up", "strength_response"),
         also=("grid", "high_frequency", "growth", "norm_outlier", "gradient_growth"),
         advice=(
             Advice(f"use the LoRA at strength {knee.value:g} or less" if knee else "use the LoRA at a lower strength"),

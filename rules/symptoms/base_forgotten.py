@@ -37,7 +37,7 @@ def check(course: Course):
         f"unrelated prompts change {drift.value:.0%} as much as the LoRA's own"
         if drift
         else "unrelated prompts change",
-        main=("drift",),
+        main=("drift", "unrelated_effect"),
         also=("leak", "diversity", "continuity"),
         advice=(
             course.words.stop_at(course.before(drift.since if drift else None), "less of the model has moved"),

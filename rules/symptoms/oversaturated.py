@@ -44,8 +44,8 @@ def check(course: Course):
     since = colour.since if colour else None
     yield course.weigh(
         told,
-        main=("oversaturation", "clipped"),
-        also=("contrast", "high_frequency", "gain"),
+        main=("oversaturation",),
+        also=("clipped", "contrast", "high_frequency", "gain"),
         advice=(
             words.stop_at(course.before(since), "the last step with the references' colours"),
             words.rate_by(0.5, "the same, later and softer"),

@@ -36,6 +36,7 @@ def check(course: Course):
     words, same = course.words, course.raised("sameness")
     alike = course.raised("captions_alike")
     first = "say in every caption what is different about its image"
+<<<<<<< HEAD
     told = "samples of different prompts have grown alike: the prompt hardly matters any more"
     if course.raised("prompt_retrieval") and same is None:
         told = "samples show less of what their prompts ask for than at step 0: the prompt hardly matters any more"
@@ -43,6 +44,15 @@ def check(course: Course):
         told,
         main=("sameness", "prompt_sensitivity", "prompt_retrieval", "prompt_alignment"),
         also=("diversity", "encoder_diversity", "captions_alike", "copied_share"),
+=======
+    main = ("sameness", "prompt_sensitivity")
+    if course.purpose != "style":  # which changes every picture, and what prompts differ in
+        main += ("moved", "prompt_effect")
+    yield course.weigh(
+        "samples of different prompts have grown alike: the prompt hardly matters any more",
+        main=main,
+        also=("diversity", "captions_alike", "copied_share"),
+>>>>>>> 46545fc (diagnose: prompts' own effect, pictures at higher strength, micro SDXL and SANA known as such; limits and figures from 453 labelled runs of three families)
         advice=(
             Advice(f"{first}: {alike.value:.0%} of the captions say the same" if alike else first),
             words.set("dataset.caption_dropout", 0.1, "the picture must be learned apart from one sentence"),

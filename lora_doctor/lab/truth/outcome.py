@@ -23,6 +23,7 @@ from .obedience import is_style, is_subject, obedience
 STRONG: Final = 1.5  # strength that users turn a LoRA up to (ai-toolkit issue 664: 1.5 to 2)
 TOLD: Final = ("subject", "colour", "ground", "position")  # of prompts that have nothing to do with what is taught
 KNOWN: Final = 0.5  # probability from which the taught subject or style counts as recognised
+KNOWN_LEGS: Final = 0.92  # right of creatures that the base model knows (docs/lab.md), where it doesn't the one taught
 FEWEST_CREATURES: Final = 12  # pictures without which nothing is said of legs: one of a dozen is chance
 
 
@@ -57,9 +58,9 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "trigger-leaks": Limits(0.25, 0.10),
 }
 
-HARMS: Final = (  # symptoms with which a checkpoint is not worth keeping
+HARMS: Final = (  # symptoms with which a checkpoint is not worth keeping; legs are only counted of creatures that are
+    # recognised, and would condemn the better checkpoint
     "training-images-reproduced",
-    "anatomy-at-risk",
     "colours-collapsed",
     "prompt-ignored",
     "base-forgotten",
@@ -135,9 +136,10 @@ def others_obeyed(pairs: Sequence[tuple[Scene, Picture]], seen: Sequence[Seen]) 
 
 def labels(found: Outcome, base: Outcome) -> dict[str, bool | None]:
     """Which symptoms a checkpoint has; None where that is left open or was not asked. base: of the model without it."""
+    usual = KNOWN_LEGS if base.legs is None else base.legs
     lost: dict[str, float | None] = {
         "training-images-reproduced": found.copies,
-        "anatomy-at-risk": None if found.legs is None or base.legs is None else base.legs - found.legs,
+        "anatomy-at-risk": None if found.legs is None else usual - found.legs,
         "colours-collapsed": 1 - found.spread,
         "prompt-ignored": base.context - found.context,
         "artefacts-at-high-strength": None if found.strong is None else 1 - found.strong,
