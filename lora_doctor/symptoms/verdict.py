@@ -1,14 +1,9 @@
 """A verdict on one symptom: present, absent, or can't tell; with its evidence, and what to do in the trainer's words.
 
 Each reading weighs as a likelihood ratio (log10). A symptom's main signals are different ways to see the symptom
-<<<<<<< HEAD
-itself: where one is raised the others' silence says little, where all are clean they speak against it. Further evidence
-only ever speaks for it, and of one kind (images, weights, logs...) never more than a cap, as it is
-=======
 itself: where one is raised the others' silence says little, unless what it says was measured and it is evidence of
 another kind; where all are clean they speak against it. Further evidence
-only ever speaks for it, and of one kind (images, weights, logs, captions, denoiser) never more than a cap, as it is
->>>>>>> 46545fc (diagnose: prompts' own effect, pictures at higher strength, micro SDXL and SANA known as such; limits and figures from 453 labelled runs of three families)
+only ever speaks for it, and of one kind (images, weights, logs...) never more than a cap, as it is
 not independent. The sum, with the symptom's prior, is a probability. Without a main signal there is no verdict at all.
 """
 

@@ -57,7 +57,7 @@ def check(course: Course):
     """
     best = course.optimum()
     risen = course.raised("heldout_rise")
-    past = ("heldout_rise", "heldout_gap")
+    past, also = ("heldout_rise", "past_optimum"), ("heldout_gap", "exposures", "high_frequency", "copied_share")
     seen = [name for name in ("bodies_unclear", "parts_too_many") if course.read(name)]
     says = f"past the optimum{f' at step {best:,}' if best else ''}: hands, limbs, faces at risk (none was measured)"
     clean = "nothing says that the run went past its optimum; bodies themselves were not measured"
@@ -69,15 +69,9 @@ def check(course: Course):
         clean = "the detector finds bodies on samples as clear as on sound pictures, and no part too many"
     began = next((found.since for name in seen if (found := course.raised(name))), risen.since if risen else None)
     yield course.weigh(
-<<<<<<< HEAD
         says,
         main=seen or past,
-        also=(*(past if seen else ()), "past_optimum", "exposures", "high_frequency", "copied_share"),
-=======
-        f"past the optimum{f' at step {best:,}' if best else ''}: hands, limbs, faces at risk (none was measured)",
-        main=("heldout_rise", "past_optimum"),
-        also=("heldout_gap", "exposures", "high_frequency", "copied_share"),
->>>>>>> 46545fc (diagnose: prompts' own effect, pictures at higher strength, micro SDXL and SANA known as such; limits and figures from 453 labelled runs of three families)
+        also=(*(past if seen else ()), *also),
         advice=(
             course.words.stop_at(2 * best if best else course.before(began), "twice the optimum" if best else _LAST),
             Advice("look at hands and faces of the last samples beside those near the optimum"),

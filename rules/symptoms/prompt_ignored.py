@@ -36,23 +36,13 @@ def check(course: Course):
     words, same = course.words, course.raised("sameness")
     alike = course.raised("captions_alike")
     first = "say in every caption what is different about its image"
-<<<<<<< HEAD
-    told = "samples of different prompts have grown alike: the prompt hardly matters any more"
-    if course.raised("prompt_retrieval") and same is None:
-        told = "samples show less of what their prompts ask for than at step 0: the prompt hardly matters any more"
-    yield course.weigh(
-        told,
-        main=("sameness", "prompt_sensitivity", "prompt_retrieval", "prompt_alignment"),
-        also=("diversity", "encoder_diversity", "captions_alike", "copied_share"),
-=======
-    main = ("sameness", "prompt_sensitivity")
+    main = ["sameness", "prompt_sensitivity", "prompt_retrieval", "prompt_alignment"]
     if course.purpose != "style":  # which changes every picture, and what prompts differ in
-        main += ("moved", "prompt_effect")
+        main += ["moved", "prompt_effect"]
     yield course.weigh(
-        "samples of different prompts have grown alike: the prompt hardly matters any more",
+        _told(course),
         main=main,
-        also=("diversity", "captions_alike", "copied_share"),
->>>>>>> 46545fc (diagnose: prompts' own effect, pictures at higher strength, micro SDXL and SANA known as such; limits and figures from 453 labelled runs of three families)
+        also=("diversity", "encoder_diversity", "captions_alike", "copied_share"),
         advice=(
             Advice(f"{first}: {alike.value:.0%} of the captions say the same" if alike else first),
             words.set("dataset.caption_dropout", 0.1, "the picture must be learned apart from one sentence"),
@@ -61,3 +51,15 @@ def check(course: Course):
         ),
         clean="different prompts give different pictures",
     )
+
+
+def _told(course: Course) -> str:
+    """By the clearest of what is raised."""
+    effect = course.raised("prompt_effect")
+    if course.raised("sameness"):
+        return "samples of different prompts have grown alike: the prompt hardly matters any more"
+    if course.raised("prompt_retrieval"):
+        return "samples show less of what their prompts ask for than at step 0: the prompt hardly matters any more"
+    if effect and course.purpose != "style":
+        return f"of the difference that prompts make in the base model {max(0.0, effect.value):.0%} is left"
+    return "prompts no longer give what they gave at step 0"

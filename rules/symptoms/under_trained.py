@@ -51,13 +51,8 @@ def check(course: Course):
     ]
     yield course.weigh(
         f"there was more to learn: {', '.join(part for part in parts if part)}",
-<<<<<<< HEAD
-        main=("response", "heldout_slope", "few_exposures"),
-        also=("heldout_rise", "fidelity"),
-=======
         main=("response", "unlearned", "heldout_slope", "few_exposures"),
-        also=("heldout_rise",),
->>>>>>> 46545fc (diagnose: prompts' own effect, pictures at higher strength, micro SDXL and SANA known as such; limits and figures from 453 labelled runs of three families)
+        also=("heldout_rise", "fidelity"),
         advice=(
             words.train_to(2 * reached if reached else None, "then look again"),
             words.rate_by(2, "half the steps to the same point"),
