@@ -1,7 +1,7 @@
 """Verdicts on stored runs of the lab, whose truth is known: a change that breaks one of them breaks this.
 
-`fixtures/runs/judged.json` holds what was measured of 39 runs (13 trainings of `benchmarks/diagnosis.py`), from files
-only and with the base model, beside what ground truth said of each.
+`fixtures/runs/judged.json` holds what was measured of the last runs of 100 trainings of three families
+(`benchmarks/diagnosis.py store`), from files only and with the base model, beside what ground truth said of each.
 """
 
 from __future__ import annotations
@@ -15,38 +15,58 @@ from lora_doctor.symptoms.calibrate import accused, scores
 from lora_doctor.symptoms.judged import Judged, from_data, verdicts
 
 STORED = Path(__file__).parents[2] / "fixtures" / "runs" / "judged.json"
-TOLD = ("training-images-reproduced", "colours-collapsed", "prompt-ignored", "samples-all-alike")
+# of the runs that have it so many are found at least, of those that have it not so many are accused at most
+FOUND = {
+    "files": {
+        "artefacts-at-high-strength": (3, 0),
+        "colours-collapsed": (11, 0),
+        "layers-never-trained": (5, 0),
+        "prompt-ignored": (22, 3),
+        "under-trained": (13, 0),
+        "weights-stalled": (5, 0),
+    },
+    "base": {
+        "artefacts-at-high-strength": (3, 0),
+        "base-forgotten": (35, 0),
+        "colours-collapsed": (11, 0),
+        "layers-never-trained": (5, 0),
+        "prompt-ignored": (24, 1),
+        "training-images-reproduced": (3, 0),
+        "under-trained": (13, 0),
+        "weights-stalled": (5, 0),
+    },
+}
 
 
-def runs(tier: str, reported: bool | None = None) -> list[Judged]:
-    rows = [row for row in json.loads(STORED.read_bytes()) if row["tier"] == tier]
-    own = [row for row in rows if reported is None or row["reported"] is reported]
-    return [from_data({k: v for k, v in row.items() if k not in ("tier", "kind", "reported")}) for row in own]
+def runs(tier: str) -> list[Judged]:
+    own = [row for row in json.loads(STORED.read_bytes()) if row["tier"] == tier]
+    return [from_data({k: v for k, v in row.items() if k not in ("tier", "kind", "reported", "unseen")}) for row in own]
 
 
-@pytest.mark.parametrize("tier", ["files", "base"])
+@pytest.mark.parametrize("tier", FOUND)
 def test_what_is_there_is_found(tier: str) -> None:
     found = scores(runs(tier))
-    for symptom in TOLD:
+    for symptom, (least, most) in FOUND[tier].items():
         each = found[symptom]
-        assert each.ill >= 2, f"no stored run has {symptom}"
-        assert each.found == each.ill, f"{symptom}: {each}"
-        assert each.accused <= 0.06 * each.well, f"{symptom}: {each}"
+        assert each.found >= least, f"{symptom}: {each}"
+        assert each.accused <= most, f"{symptom}: {each}"
 
 
-@pytest.mark.parametrize(("tier", "most"), [("files", 0), ("base", 1)])
+@pytest.mark.parametrize(("tier", "most"), [("files", 0), ("base", 0)])
 def test_healthy_runs_are_not_accused(tier: str, most: int) -> None:
+    """Of what ground truth rules out: what lies between its limits is left open, as in `docs/diagnosis.md`."""
     healthy = [run for run in runs(tier) if run.healthy]
     assert len(healthy) >= 12
-    wrong = {run.name: names for run in healthy if (names := accused(run))}
+    told = {f"{run.family} {run.name}": (run, accused(run)) for run in healthy}
+    wrong = {name: found for name, (run, names) in told.items() if (found := [n for n in names if n in run.present])}
     assert len(wrong) <= most, wrong
 
 
 def test_the_checkpoint_to_keep_is_worth_keeping() -> None:
     picked = [run for run in runs("base") if run.usable and run.pick is not None]
     right = [run.pick in run.usable for run in picked if run.usable]
-    assert len(right) >= 12
-    assert sum(right) >= 10
+    assert len(right) >= 34
+    assert sum(right) >= 27
 
 
 def test_unfitted_limits_accuse_and_the_labs_do_not() -> None:
