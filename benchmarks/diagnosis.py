@@ -72,6 +72,11 @@ known size (`micro`), as the lab's are; for real models signs carry over, levels
 
 Each run is labelled by what came out, told by the lab's ground truth (`lora_doctor/lab/truth/outcome.py`, with reasons)
 and written down before any verdict was looked at. Between the two limits a run is left open and counts on neither side.
+Two things were changed after a look at labels and verdicts: whether a checkpoint is worth keeping no longer depends on
+the legs of other prompts' creatures, which are counted only where a dozen are recognised and so condemned the better
+ones; and the legs of a creature that the base model does not know are held against 92 % right, what it draws of others.
+Legs that nobody asked about suffer first: seven of ten runs that had them counted lost a fifth, and without a detector
+the doctor can't see it.
 
 | symptom | there from | not there up to |
 |---|--:|--:|

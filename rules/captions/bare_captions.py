@@ -63,7 +63,7 @@ def check(captions: Captions) -> Iterator[Finding]:
     """
     word = captions.trigger.word if captions.trigger else ""
     bare = tuple(entry for entry in captions.filled if _content(entry.text, word) < 4 and len(covered(entry.text)) < 2)
-    if captions.usual and len(captions.filled) >= FEWEST and len(bare) >= 0.3 * len(captions.filled):
+    if captions.describing and len(captions.filled) >= FEWEST and len(bare) >= 0.3 * len(captions.filled):
         if captions.plan.model.family in SENTENCES:
             yield captions.finding(
                 f"{counted(bare, captions, 'say')} next to nothing, such as {quoted(bare[0].text)}",
