@@ -353,13 +353,17 @@ def _summary(options: argparse.Namespace) -> str:
     rows = [f"| found | {' | '.join(heads)} |", "|---|" + "--:|" * len(columns)]
     told = [scores(runs) for _, runs in columns]
     for symptom in SEED:
-        cells = [f"{each[symptom].found} of {each[symptom].ill}" for each in told]
+        cells = [_of(each[symptom].found, each[symptom].ill) for each in told]
         rows.append(f"| `{symptom}` | {' | '.join(cells)} |")
     healthy = [[bool(_wrongly(run)) for run in runs if run.healthy] for _, runs in columns]
-    rows.append(f"| healthy runs accused | {' | '.join(f'{sum(each)} of {len(each)}' for each in healthy)} |")
+    rows.append(f"| healthy runs accused | {' | '.join(_of(sum(each), len(each)) for each in healthy)} |")
     picks = [_picks(runs) for _, runs in columns]
-    rows.append(f"| the picked checkpoint is worth keeping | {' | '.join(f'{a} of {b}' for a, b in picks)} |")
+    rows.append(f"| the picked checkpoint is worth keeping | {' | '.join(_of(*each) for each in picks)} |")
     return "\n".join(rows)
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} of {whole}" if whole else "-"
 
 
 def _wrongly(run: Judged) -> list[str]:
