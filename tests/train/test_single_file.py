@@ -66,9 +66,8 @@ def single(klein_folder: Path, tmp_path: Path) -> Path:
 def job(folder: Path, file: Path | None, **changes: Any) -> Job:
     model = Model(folder, "flux2-klein", transformer=file)
     data = (Data(folder, (), resolution=(64,)),)
-    return Job(
-        folder / "run", model, data, Training(1), precision=Precision("fp32", "fp32", "fp32"), memory=PLAIN, **changes
-    )
+    run, exact = folder.with_name("run"), Precision("fp32", "fp32", "fp32")
+    return Job(run, model, data, Training(1), precision=exact, memory=PLAIN, **changes)
 
 
 def prediction(made: Job) -> torch.Tensor:
