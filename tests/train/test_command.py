@@ -299,7 +299,7 @@ def test_torch_waits_for_the_preflight(tmp_path: Path, sana_folder: Path, args: 
         (["--data", "nowhere", "--output", "run", "--steps", "1"], "is no folder that can be read"),
         (["--data", "empty", "--output", "run", "--steps", "1"], "holds no image"),
         (["--data", "images", "--output", "run"], "how long?"),
-        (["--data", "images", "--output", "images/0.png/run", "--steps", "1"], "can't be written: not a directory"),
+        (["--data", "images", "--output", "run.toml/run", "--steps", "1"], "can't be written: not a directory"),
         (["missing.toml"], "missing.toml: can't be read"),
         (["--data", "images", "--output", "run", "--steps", "1", "--model", "images"], "has no model_index.json"),
         (["run.toml", "--resolution", "102"], "`data.0.resolution` (--resolution): 102 px is no multiple of 4"),

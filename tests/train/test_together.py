@@ -115,8 +115,9 @@ def test_a_run_goes_on_with_another_number_of_processes(
 
 
 def ranks(launcher: subprocess.Popen[bytes]) -> dict[int, psutil.Process]:
-    """The processes of a run by their number."""
-    return {int(child.environ()["RANK"]): child for child in psutil.Process(launcher.pid).children()}
+    """The processes of a run by their number; others (multiprocessing's own) have none."""
+    children = [(child.environ().get("RANK"), child) for child in psutil.Process(launcher.pid).children()]
+    return {int(rank): child for rank, child in children if rank is not None}
 
 
 def trains(folder: Path, process: subprocess.Popen[bytes]) -> RunFolder:
