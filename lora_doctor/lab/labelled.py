@@ -139,6 +139,7 @@ def job_of(case: Case, model: Path, folder: Path, cache: Path) -> Job:
         "validation.sampler_steps": SAMPLER_STEPS,
         "validation.strengths": [1.25, STRONG],
         "memory.cache_folder": str(cache),
+        "memory.cache_text": False,  # the encoders stay: ground truth asks for prompts of its own
         "logging.tensorboard": False,
         **case.settings,
     }
