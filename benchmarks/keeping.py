@@ -195,7 +195,7 @@ def job_of(
         captions=parts.Captions(TRIGGER, dropout=0.0),
         optimizer=parts.Optimizer(learning_rate=1.5e-3),
         precision=parts.Precision("fp32", "fp32", "fp32", "fp32", "fp32"),
-        memory=parts.Memory(gradient_checkpointing=False, cache_folder=data.parent / "cache"),
+        memory=parts.Memory(gradient_checkpointing=False, cache_folder=data.parent / "cache", cache_text=False),
         validation=parts.Validation(every_steps=0, held_out=0),
         saving=parts.Saving(every_steps=steps),
     )
