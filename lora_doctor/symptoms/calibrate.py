@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -279,3 +279,10 @@ def accused(run: Judged, table: Mapping[str, Spec] | None = None) -> list[str]:
     """Symptoms that the doctor finds and that count against a run: all but notes, and the risk of anatomy."""
     said = judge(run.course(table))[0]
     return [e.rule.id for e in said if e.verdict.present and (e.rule.level != "note" or e.rule.id in COUNTED)]
+
+
+def wrongly(run: Judged, judged: Collection[str], table: Mapping[str, Spec] | None = None) -> list[str]:
+    """What a run is accused of that is not there. judged: symptoms that truth is told of at all: one of them that a run
+    does not tell of is left open there, and counts on neither side.
+    """
+    return [name for name in accused(run, table) if not run.present.get(name, name in judged)]
