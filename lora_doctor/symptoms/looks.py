@@ -137,10 +137,9 @@ def _knee(looked: Looked, base: Sequence[int]) -> Signal | None:
     """
     last = max((s.step for s in looked.samples if s.step is not None and s.strength > 1), default=None)
     swept = _strengths_at(looked, last)
-    ones = _slots(looked, swept.get(1.0, ()))
     knee, count = 1.0, 0
     for strength in sorted(each for each in swept if each > 1):
-        pairs = [(ones[slot], place) for slot, place in _slots(looked, swept[strength]).items() if slot in ones]
+        pairs = _paired(looked, swept.get(1.0, ()), swept[strength])
         if not pairs:
             continue
         count += len(pairs)
@@ -163,15 +162,20 @@ def _turned_up(looked: Looked) -> Signal | None:
     for step in sorted({each.step for each in looked.samples if each.step is not None and each.strength > 1}):
         swept = _strengths_at(looked, step)
         strength = min((each for each in swept if each > 1), key=lambda each: abs(each - HIGH), default=None)
-        if strength is None or abs(strength - HIGH) > 0.25 or not swept.get(1.0):
+        if strength is None or abs(strength - HIGH) > 0.25:
             continue
-        ones, high = _slots(looked, swept[1.0]), _slots(looked, swept[strength])
-        pairs = [(ones[slot], place) for slot, place in high.items() if slot in ones]
+        pairs = _paired(looked, swept.get(1.0, ()), swept[strength])
         if len(pairs) >= FEWEST:
             before, after = (thumbs(looked.pixels[[pair[side] for pair in pairs]]) for side in (0, 1))
             rows.append((step, float(np.median(1 - (before * after).sum(1))), len(pairs)))
     steps, values, counts = (tuple(each) for each in zip(*rows)) if rows else ((), (), ())
     return Signal("turned_up", steps, values, counts, 0.0, "strength 1")
+
+
+def _paired(looked: Looked, ones: Sequence[int], others: Sequence[int]) -> list[tuple[int, int]]:
+    """Samples of one prompt and seed in both."""
+    known = _slots(looked, ones)
+    return [(known[slot], place) for slot, place in _slots(looked, others).items() if slot in known]
 
 
 def _strengths_at(looked: Looked, step: int | None) -> dict[float, list[int]]:
